@@ -1,0 +1,32 @@
+//! What the products' answers show beside tokens: here, an organization's quota.
+
+use crate::identity::{OrgKey, Tenant};
+use crate::moment::Timestamp;
+use crate::store::item::Quota;
+use crate::store::{Meter, Query, Store, StoreError, keys};
+
+/// The organization's quota for the billing period that `now` lies in: the newest period that has begun, unless it has
+/// rolled over already. One query, 1 RRU.
+///
+/// # Errors
+/// [`StoreError`] where it cannot be read.
+pub async fn quota<S: Store>(
+    tenant: &Tenant,
+    org: &OrgKey,
+    now: Timestamp,
+    store: &S,
+    meter: &Meter,
+) -> Result<Option<Quota>, StoreError> {
+    let today = now.iso8601();
+    let (day, _) = today.split_once('T').unwrap_or((&today, ""));
+    let query = Query {
+        pk: keys::org(tenant, org),
+        from: keys::QUOTA_PREFIX.to_owned(),
+        to: keys::quota(day),
+        newest_first: true,
+        limit: 1,
+    };
+    let newest = store.query(&query, meter).await?;
+    let quota = newest.first().map(Quota::from_item).transpose()?;
+    Ok(quota.filter(|quota| now < quota.resets_at))
+}

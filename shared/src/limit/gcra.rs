@@ -1,0 +1,193 @@
+//! The generic cell rate algorithm: a token bucket whose whole state is one number, the theoretical arrival time
+//! (`tat`), which is also the moment at which the bucket is full again. Pure arithmetic.
+//!
+//! With emission interval T and burst B a request at `now` conforms if `tat <= now + (B-1)·T`, and moves `tat` to
+//! `max(tat, now) + T`. A conditional write cannot say `max`, so there are two forms: *idle* (`tat <= now`, or none)
+//! and *busy* (`now < tat`).
+
+use std::time::Duration;
+
+use super::Allowance;
+use crate::moment::Timestamp;
+use crate::store::Charge;
+
+/// What is left in a bucket after a request was let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Balance {
+    /// How many requests a full bucket allows.
+    pub limit: u32,
+    /// How many more would be let in at this instant.
+    pub remaining: u32,
+    /// When the bucket is full again.
+    pub full_at: Timestamp,
+}
+
+/// A bucket that is empty, as a value that can be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limited {
+    /// How many requests a full bucket allows.
+    pub limit: u32,
+    /// When the bucket is full again.
+    pub full_at: Timestamp,
+    /// The earliest instant at which a request is let in.
+    pub retry_at: Timestamp,
+    now: Timestamp,
+}
+
+impl Limited {
+    /// Seconds until a request is let in, rounded up and at least one: `Retry-After` (RFC 9110 §10.2.3).
+    #[must_use]
+    pub fn retry_after_secs(&self) -> u64 {
+        self.retry_at.since(self.now).as_millis().div_ceil(1000).max(1).try_into().unwrap_or(u64::MAX)
+    }
+}
+
+fn millis(millis: i64) -> Duration {
+    Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+}
+
+/// The latest `tat` at which a request at `now` still conforms.
+fn last_conforming(allowance: Allowance, now: Timestamp) -> Timestamp {
+    now.plus(millis(allowance.full_millis().saturating_sub(allowance.emission_millis())))
+}
+
+/// The charge of a bucket that is full.
+#[must_use]
+pub fn idle_form(allowance: Allowance, now: Timestamp) -> Charge {
+    Charge::Idle { now, to: now.plus(millis(allowance.emission_millis())) }
+}
+
+/// The charge of a bucket that is not full.
+#[must_use]
+pub fn busy_form(allowance: Allowance, now: Timestamp) -> Charge {
+    Charge::Busy { now, up_to: last_conforming(allowance, now), by_millis: allowance.emission_millis() }
+}
+
+/// The charge that fits a bucket in which `tat` stands.
+///
+/// # Errors
+/// [`Limited`] where none does.
+pub fn form_for(allowance: Allowance, tat: Option<Timestamp>, now: Timestamp) -> Result<Charge, Limited> {
+    match tat {
+        Some(tat) if tat > last_conforming(allowance, now) => Err(limited(allowance, tat, now)),
+        Some(tat) if tat > now => Ok(busy_form(allowance, now)),
+        Some(_) | None => Ok(idle_form(allowance, now)),
+    }
+}
+
+/// The whole step, for a bucket in memory: the new `tat` and what is left.
+///
+/// # Errors
+/// [`Limited`] where the bucket is empty; its `tat` stays as it is.
+pub fn take(
+    allowance: Allowance,
+    tat: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<(Timestamp, Balance), Limited> {
+    let tat = match form_for(allowance, tat, now)? {
+        Charge::Idle { to, .. } => to,
+        Charge::Busy { by_millis, .. } => tat.unwrap_or(now).plus(millis(by_millis)),
+    };
+    Ok((tat, balance(allowance, tat, now)))
+}
+
+/// What is left once `tat` stands.
+#[must_use]
+pub fn balance(allowance: Allowance, tat: Timestamp, now: Timestamp) -> Balance {
+    let free = allowance.full_millis().saturating_sub(tat.millis().saturating_sub(now.millis()));
+    let remaining = u32::try_from(free.div_euclid(allowance.emission_millis())).unwrap_or(0);
+    Balance { limit: allowance.burst(), remaining: remaining.min(allowance.burst()), full_at: tat }
+}
+
+fn limited(allowance: Allowance, tat: Timestamp, now: Timestamp) -> Limited {
+    let ahead = millis(allowance.full_millis().saturating_sub(allowance.emission_millis()));
+    let retry_at = Timestamp::from_millis(tat.millis().saturating_sub(crate::moment::millis_of(ahead)));
+    Limited { limit: allowance.burst(), full_at: tat, retry_at, now }
+}
+
+/// The same refusal, asked at another instant; `None` once a request would be let in.
+#[must_use]
+pub fn still_limited(allowance: Allowance, tat: Timestamp, now: Timestamp) -> Option<Limited> {
+    (tat > last_conforming(allowance, now)).then(|| limited(allowance, tat, now))
+}
+
+/// When the bucket's item may be deleted: no `tat` that this request can leave lies later.
+#[must_use]
+pub fn expires_at_secs(allowance: Allowance, now: Timestamp) -> i64 {
+    now.plus(millis(allowance.full_millis())).secs_rounded_up()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::num::NonZeroU32;
+
+    fn allowance(limit: u32, period_millis: u64) -> Allowance {
+        Allowance::per_period(NonZeroU32::new(limit).unwrap(), Duration::from_millis(period_millis))
+    }
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    #[test]
+    fn a_full_bucket_lets_its_burst_in_at_once_and_not_one_more() {
+        let (five, mut tat) = (allowance(5, 1_000), None);
+        for remaining in (0..5).rev() {
+            let (next, balance) = take(five, tat, at(0)).unwrap();
+            assert_eq!((balance.limit, balance.remaining), (5, remaining));
+            tat = Some(next);
+        }
+        let refused = take(five, tat, at(0)).unwrap_err();
+        assert_eq!((refused.retry_at, refused.full_at, refused.retry_after_secs()), (at(200), at(1_000), 1));
+    }
+
+    #[test]
+    fn a_request_comes_back_exactly_one_interval_after_the_bucket_was_emptied() {
+        let five = allowance(5, 1_000);
+        let empty = Some(at(1_000));
+        assert!(take(five, empty, at(199)).is_err());
+        assert!(take(five, empty, at(200)).is_ok());
+        assert!(take(five, empty, at(201)).is_ok());
+    }
+
+    #[test]
+    fn a_bucket_is_idle_from_the_moment_at_which_it_is_full_again() {
+        let five = allowance(5, 1_000);
+        let is_idle = |now| matches!(form_for(five, Some(at(1_000)), at(now)), Ok(Charge::Idle { .. }));
+        assert_eq!((is_idle(999), is_idle(1_000), is_idle(1_001)), (false, true, true));
+    }
+
+    #[test]
+    fn retry_after_is_whole_seconds_rounded_up() {
+        let one = allowance(1, 10_000);
+        let ask = |now| still_limited(one, at(10_000), at(now)).map(|l| l.retry_after_secs());
+        assert_eq!([ask(0), ask(1), ask(8_999), ask(9_999), ask(10_000)], [Some(10), Some(10), Some(2), Some(1), None]);
+    }
+
+    proptest! {
+        #[test]
+        fn never_more_than_the_burst_plus_the_rate_over_any_interval(
+            limit in 1_u32..20, period in 1_u64..5_000, gaps in prop::collection::vec(0_i64..400, 1..200),
+        ) {
+            let allowance = allowance(limit, period);
+            let (mut now, mut tat, mut admitted) = (0, None, Vec::new());
+            for gap in gaps {
+                now += gap;
+                if let Ok((next, balance)) = take(allowance, tat, at(now)) {
+                    prop_assert!(balance.remaining < balance.limit);
+                    prop_assert!(next.secs_rounded_up() <= expires_at_secs(allowance, at(now)));
+                    tat = Some(next);
+                    admitted.push(now);
+                }
+            }
+            for (i, from) in admitted.iter().enumerate() {
+                for (j, to) in admitted.iter().enumerate().skip(i) {
+                    let most = i64::from(limit) + (to - from) / allowance.emission_millis();
+                    prop_assert!(i64::try_from(j - i + 1).unwrap() <= most);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! What one function instance remembers of buckets: bounded, lost with the instance, and never the last word where
+//! the store has one.
+
+use std::num::NonZeroUsize;
+use std::sync::{Mutex, PoisonError};
+
+use lru::LruCache;
+
+use super::{Allowance, Balance, Limited, gcra};
+use crate::moment::Timestamp;
+use crate::store::Key;
+
+/// Buckets remembered at most: some 2 MB where every name has its greatest length. What is forgotten costs a write.
+const CAPACITY: NonZeroUsize = NonZeroUsize::new(4_096).unwrap();
+
+/// Arrival times as the store last told them.
+#[derive(Debug)]
+pub(super) struct StoreBuckets(Mutex<LruCache<Key, Timestamp>>);
+
+/// What to expect of a bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Guess {
+    /// Known to be empty until its time comes: an arrival time only ever grows.
+    Limited(Limited),
+    /// It was charged lately.
+    Busy,
+    /// Nothing is known of it, or it must be full again.
+    Idle,
+}
+
+impl Default for StoreBuckets {
+    fn default() -> Self {
+        Self(Mutex::new(LruCache::new(CAPACITY)))
+    }
+}
+
+impl StoreBuckets {
+    pub(super) fn guess(&self, bucket: &Key, allowance: Allowance, now: Timestamp) -> Guess {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match known.get(bucket) {
+            Some(tat) if *tat > now => {
+                gcra::still_limited(allowance, *tat, now).map_or(Guess::Busy, Guess::Limited)
+            }
+            Some(_) | None => Guess::Idle,
+        }
+    }
+
+    pub(super) fn remember(&self, bucket: &Key, tat: Timestamp) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).put(bucket.clone(), tat);
+    }
+}
+
+/// Buckets that live in memory alone, by name: for requests without a valid token.
+#[derive(Debug)]
+pub struct LocalBuckets {
+    allowance: Allowance,
+    buckets: Mutex<LruCache<String, Timestamp>>,
+}
+
+impl LocalBuckets {
+    /// Buckets under one allowance.
+    #[must_use]
+    pub fn new(allowance: Allowance) -> Self {
+        Self { allowance, buckets: Mutex::new(LruCache::new(CAPACITY)) }
+    }
+
+    /// Charges the bucket of `name` once.
+    ///
+    /// # Errors
+    /// [`Limited`] where it is empty.
+    pub fn charge(&self, name: &str, now: Timestamp) -> Result<Balance, Limited> {
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let (tat, balance) = gcra::take(self.allowance, buckets.get(name).copied(), now)?;
+        buckets.put(name.to_owned(), tat);
+        Ok(balance)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::num::NonZeroU32;
+    use std::time::Duration;
+
+    #[test]
+    fn garbage_from_one_address_is_limited_and_does_not_limit_another() {
+        let one_per_second = Allowance::per_period(NonZeroU32::MIN, Duration::from_secs(1));
+        let buckets = LocalBuckets::new(one_per_second);
+        let at = Timestamp::from_millis;
+        assert!(buckets.charge("192.0.2.1", at(0)).is_ok());
+        assert!(buckets.charge("192.0.2.1", at(999)).is_err());
+        assert!(buckets.charge("192.0.2.2", at(999)).is_ok());
+        assert!(buckets.charge("192.0.2.1", at(1_000)).is_ok());
+    }
+}

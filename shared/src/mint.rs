@@ -1,0 +1,148 @@
+//! Minting: the last room of the walk. An access token (EdDSA, `typ: at+jwt`, RFC 9068) and the refresh token of the
+//! live generation, from a rotation that holds.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::identity::{FamilyId, OrgKey, Subject};
+use crate::keyring::ProductKeys;
+use crate::moment::{Moment, Nonce, Timestamp};
+use crate::rotation::Rotated;
+use crate::store::item::Generation;
+use crate::token::{self, Claims, SigningError, TokenAuthority};
+
+/// The `typ` of an access token (RFC 9068 §2.1).
+pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
+
+/// What an access token says beside whom it is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessPolicy {
+    /// Its `aud`: the resource servers that it is for.
+    pub audience: String,
+    /// Its `client_id` (RFC 9068 §2.2).
+    pub client_id: String,
+    /// How long it is good.
+    pub lifetime: Duration,
+}
+
+/// The claims of an access token, RFC 9068 §2.2, with `sid` naming the session and `org` the organization.
+#[derive(Debug, Serialize)]
+struct AccessClaims<'a> {
+    iss: &'a str,
+    sub: &'a Subject,
+    aud: &'a str,
+    exp: i64,
+    iat: i64,
+    jti: &'a Nonce,
+    client_id: &'a str,
+    sid: FamilyId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    org: Option<&'a OrgKey>,
+}
+
+/// What a client gets. The fields are private and `Debug` shows neither token.
+///
+/// Only [`mint`] makes one on a refresh:
+///
+/// ```compile_fail,E0451
+/// # fn skip(text: String, at: rondo_shared::moment::Timestamp) {
+/// // the fields are private
+/// let pair = rondo_shared::mint::TokenPair { access_token: text.clone(), refresh_token: text, refresh_expires_at: at };
+/// # }
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct TokenPair {
+    access_token: String,
+    access_expires_in: Duration,
+    refresh_token: String,
+    refresh_expires_at: Timestamp,
+}
+
+impl fmt::Debug for TokenPair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenPair").field("refresh_expires_at", &self.refresh_expires_at).finish_non_exhaustive()
+    }
+}
+
+impl TokenPair {
+    /// The access token.
+    #[must_use]
+    pub fn access_token(&self) -> &str {
+        &self.access_token
+    }
+
+    /// How long the access token is good, from the moment at which it was minted.
+    #[must_use]
+    pub const fn access_expires_in(&self) -> Duration {
+        self.access_expires_in
+    }
+
+    /// The refresh token.
+    #[must_use]
+    pub fn refresh_token(&self) -> &str {
+        &self.refresh_token
+    }
+
+    /// When the refresh token expires.
+    #[must_use]
+    pub const fn refresh_expires_at(&self) -> Timestamp {
+        self.refresh_expires_at
+    }
+}
+
+/// Mints both tokens of a rotation that holds: the refresh token with its generation's own expiry, the access token
+/// with the policy's lifetime, though never past the session's end.
+///
+/// # Errors
+/// [`SigningError`] where a key does not sign.
+pub fn mint(
+    rotated: &Rotated,
+    keys: &ProductKeys,
+    authority: &TokenAuthority,
+    access: &AccessPolicy,
+    moment: &Moment,
+) -> Result<TokenPair, SigningError> {
+    pair(rotated.claims(), rotated.live(), keys, authority, access, moment)
+}
+
+/// Mints the first pair of a session whose generation 0 stands; `claims` are those of its refresh token.
+pub(crate) fn pair(
+    claims: &Claims,
+    live: &Generation,
+    keys: &ProductKeys,
+    authority: &TokenAuthority,
+    access: &AccessPolicy,
+    moment: &Moment,
+) -> Result<TokenPair, SigningError> {
+    let refresh = Claims {
+        iss: authority.issuer.clone(),
+        aud: authority.issuer.clone(),
+        exp: live.token_expires_at.secs(),
+        iat: moment.now.secs(),
+        nbf: None,
+        jti: moment.refresh_jti.clone(),
+        generation: live.number,
+        gid: live.gid.clone(),
+        ..claims.clone()
+    };
+    let access_expires_at = moment.now.plus(access.lifetime).secs().min(claims.session_expires_at);
+    let access_claims = AccessClaims {
+        iss: &authority.issuer,
+        sub: &claims.sub,
+        aud: &access.audience,
+        exp: access_expires_at,
+        iat: moment.now.secs(),
+        jti: &moment.access_jti,
+        client_id: &access.client_id,
+        sid: claims.sid,
+        org: claims.org.as_ref(),
+    };
+    Ok(TokenPair {
+        access_token: token::sign_typed(ACCESS_TOKEN_TYPE, &access_claims, &keys.signing)?,
+        access_expires_in: Duration::from_secs(u64::try_from(access_expires_at - moment.now.secs()).unwrap_or(0)),
+        refresh_token: token::sign(&refresh, &keys.mac)?,
+        refresh_expires_at: live.token_expires_at,
+    })
+}

@@ -1,0 +1,659 @@
+//! What stands in the table: items as the port carries them, and the typed items that the walk reads and writes.
+//!
+//! Each typed item has `to_item` and `from_item`; this file is the schema. It knows no AWS type.
+
+use std::collections::BTreeMap;
+
+use super::keys::{self, Key};
+use super::{Charge, StoreError};
+use crate::identity::{Client, FamilyId, OrgKey, Subject, Tenant};
+use crate::moment::{Nonce, Timestamp};
+
+/// The attribute by which DynamoDB deletes items some time after they expired, in epoch seconds.
+pub const EXPIRES_AT: &str = "expires_at";
+/// The attribute of a rate bucket that holds its theoretical arrival time, in epoch milliseconds.
+pub const TAT: &str = "tat";
+/// The attribute that a transaction checks before it opens a session.
+pub const STATUS: &str = "status";
+/// The value of [`STATUS`] that lets sessions be opened.
+pub const ACTIVE: &str = "active";
+
+/// The value of an attribute.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Value {
+    /// Text.
+    S(String),
+    /// A whole number.
+    N(i64),
+}
+
+/// An attribute's value may be a `gid`, so that none is ever shown.
+impl std::fmt::Debug for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::S(_) => "S(…)",
+            Self::N(_) => "N(…)",
+        })
+    }
+}
+
+/// An item: its key and its other attributes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// Where it stands.
+    pub key: Key,
+    /// All attributes but the key's.
+    pub attributes: BTreeMap<String, Value>,
+}
+
+impl Item {
+    /// An item without attributes.
+    #[must_use]
+    pub fn at(key: Key) -> Self {
+        Self { key, attributes: BTreeMap::new() }
+    }
+
+    /// With a text attribute; an absent one is left out.
+    #[must_use]
+    pub fn text(mut self, name: &str, value: impl Into<Option<String>>) -> Self {
+        if let Some(value) = value.into() {
+            self.attributes.insert(name.to_owned(), Value::S(value));
+        }
+        self
+    }
+
+    /// With a number; an absent one is left out.
+    #[must_use]
+    pub fn number(mut self, name: &str, value: impl Into<Option<i64>>) -> Self {
+        if let Some(value) = value.into() {
+            self.attributes.insert(name.to_owned(), Value::N(value));
+        }
+        self
+    }
+
+    /// Bytes as DynamoDB counts them: attribute names and values, numbers at their widest.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        let value = |value: &Value| match value {
+            Value::S(text) => text.len(),
+            Value::N(_) => 21,
+        };
+        let attributes: usize = self.attributes.iter().map(|(name, v)| name.len() + value(v)).sum();
+        attributes + "pk".len() + self.key.pk.len() + "sk".len() + self.key.sk.len()
+    }
+}
+
+/// Reads a typed item's attributes, naming the kind and the attribute where one is missing or malformed.
+struct Fields<'a> {
+    kind: &'static str,
+    item: &'a Item,
+}
+
+impl Fields<'_> {
+    fn malformed(&self, what: impl Into<String>) -> StoreError {
+        StoreError::Malformed { kind: self.kind, what: what.into() }
+    }
+
+    fn text_if_any(&self, name: &str) -> Result<Option<&str>, StoreError> {
+        match self.item.attributes.get(name) {
+            None => Ok(None),
+            Some(Value::S(text)) => Ok(Some(text)),
+            Some(Value::N(_)) => Err(self.malformed(format!("{name} is not text"))),
+        }
+    }
+
+    fn text(&self, name: &str) -> Result<&str, StoreError> {
+        self.text_if_any(name)?.ok_or_else(|| self.malformed(format!("{name} is missing")))
+    }
+
+    fn number_if_any(&self, name: &str) -> Result<Option<i64>, StoreError> {
+        match self.item.attributes.get(name) {
+            None => Ok(None),
+            Some(Value::N(number)) => Ok(Some(*number)),
+            Some(Value::S(_)) => Err(self.malformed(format!("{name} is not a number"))),
+        }
+    }
+
+    fn number(&self, name: &str) -> Result<i64, StoreError> {
+        self.number_if_any(name)?.ok_or_else(|| self.malformed(format!("{name} is missing")))
+    }
+
+    fn parsed<T: std::str::FromStr>(&self, name: &str, text: &str) -> Result<T, StoreError> {
+        text.parse().map_err(|_| self.malformed(format!("{name} is out of bounds")))
+    }
+
+    fn name_if_any<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>, StoreError> {
+        self.text_if_any(name)?.map(|text| self.parsed(name, text)).transpose()
+    }
+
+    fn client(&self) -> Result<Client, StoreError> {
+        let ip = self.text_if_any("ip")?.and_then(|ip| ip.parse().ok());
+        Ok(Client::new(ip, self.text_if_any("user_agent")?.unwrap_or_default()))
+    }
+
+    fn generation_number(&self, name: &str, text: &str) -> Result<u32, StoreError> {
+        match text.parse() {
+            Ok(number) if text.len() == 10 => Ok(number),
+            Ok(_) | Err(_) => Err(self.malformed(format!("{name} is not ten digits"))),
+        }
+    }
+}
+
+/// One generation of a family: that it stands is what retires its predecessor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Generation {
+    /// Position in the family, from 0.
+    pub number: u32,
+    /// Random identity, which the tokens of this generation carry.
+    pub gid: Nonce,
+    /// The `gid` of the generation before it; none for generation 0.
+    pub parent: Option<Nonce>,
+    /// Of the request that put it.
+    pub attempt: Nonce,
+    /// When it was put, by the clock of the request that put it.
+    pub minted_at: Timestamp,
+    /// The `exp` of every token of this generation.
+    pub token_expires_at: Timestamp,
+    /// Who rotated to it.
+    pub client: Client,
+    /// The request that put it.
+    pub request_id: String,
+    /// What generation 0 says about its session.
+    pub opening: Option<Opening>,
+}
+
+/// What only generation 0 holds: whose session it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opening {
+    /// The user.
+    pub subject: Subject,
+    /// The organization, where the product knows one.
+    pub org: Option<OrgKey>,
+    /// When the session ends whatever is refreshed.
+    pub session_expires_at: Timestamp,
+    /// What the opener called it (a device's name), up to 64 characters.
+    pub label: Option<String>,
+}
+
+impl Generation {
+    const KIND: &str = "generation";
+
+    /// As the family's item; `expires_at` must outlive every token that it retires or speaks for.
+    #[must_use]
+    pub fn to_item(&self, tenant: &Tenant, family: FamilyId, expires_at_secs: i64) -> Item {
+        let key = Key { pk: keys::family(tenant, family), sk: keys::generation(self.number) };
+        let opening = self.opening.as_ref();
+        with_client(Item::at(key), &self.client)
+            .text("gid", self.gid.as_str().to_owned())
+            .text("parent", self.parent.as_ref().map(|gid| gid.as_str().to_owned()))
+            .text("attempt", self.attempt.as_str().to_owned())
+            .number("minted_at", self.minted_at.millis())
+            .number("token_expires_at", self.token_expires_at.secs())
+            .text("request_id", self.request_id.clone())
+            .text("subject", opening.map(|o| o.subject.as_str().to_owned()))
+            .text("org", opening.and_then(|o| o.org.as_ref()).map(|org| org.as_str().to_owned()))
+            .number("session_expires_at", opening.map(|o| o.session_expires_at.secs()))
+            .text("label", opening.and_then(|o| o.label.clone()))
+            .number(EXPIRES_AT, expires_at_secs)
+    }
+
+    /// From the family's item.
+    ///
+    /// # Errors
+    /// [`StoreError::Malformed`] where an attribute is missing or of another form.
+    pub fn from_item(item: &Item) -> Result<Self, StoreError> {
+        let fields = Fields { kind: Self::KIND, item };
+        let digits = item.key.sk.strip_prefix(keys::GENERATION_PREFIX).unwrap_or_default();
+        let opening = match fields.number_if_any("session_expires_at")? {
+            None => None,
+            Some(session_expires_at) => Some(Opening {
+                subject: fields.parsed("subject", fields.text("subject")?)?,
+                org: fields.name_if_any("org")?,
+                session_expires_at: Timestamp::from_secs(session_expires_at),
+                label: fields.text_if_any("label")?.map(str::to_owned),
+            }),
+        };
+        Ok(Self {
+            number: fields.generation_number("sk", digits)?,
+            gid: Nonce::from_text(fields.text("gid")?),
+            parent: fields.text_if_any("parent")?.map(Nonce::from_text),
+            attempt: Nonce::from_text(fields.text("attempt")?),
+            minted_at: Timestamp::from_millis(fields.number("minted_at")?),
+            token_expires_at: Timestamp::from_secs(fields.number("token_expires_at")?),
+            client: fields.client()?,
+            request_id: fields.text("request_id")?.to_owned(),
+            opening,
+        })
+    }
+}
+
+fn with_client(item: Item, client: &Client) -> Item {
+    item.text("ip", client.ip()).text("user_agent", client.user_agent().to_owned())
+}
+
+/// Why a family ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// A retired token came back after its grace window.
+    Reuse,
+    /// A token of ours whose generation the table does not have: deleted, or restored from an older copy.
+    UnknownGeneration,
+    /// The user, or the user's backend, ended the session.
+    SignOut,
+    /// An operator ended it.
+    Operator,
+    /// The user was suspended.
+    AccountSuspended,
+    /// The user was removed.
+    AccountRemoved,
+}
+
+impl Cause {
+    const ALL: [Self; 6] = [
+        Self::Reuse,
+        Self::UnknownGeneration,
+        Self::SignOut,
+        Self::Operator,
+        Self::AccountSuspended,
+        Self::AccountRemoved,
+    ];
+
+    /// As items and log lines spell it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reuse => "reuse",
+            Self::UnknownGeneration => "unknown_generation",
+            Self::SignOut => "sign_out",
+            Self::Operator => "operator",
+            Self::AccountSuspended => "account_suspended",
+            Self::AccountRemoved => "account_removed",
+        }
+    }
+}
+
+impl std::str::FromStr for Cause {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        Self::ALL.into_iter().find(|cause| cause.as_str() == text).ok_or(())
+    }
+}
+
+/// The item that ends a family. The first one stands for good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seal {
+    /// When.
+    pub sealed_at: Timestamp,
+    /// Why.
+    pub cause: Cause,
+    /// What was seen: the generation presented, and the one that was live.
+    pub evidence: Option<Evidence>,
+    /// From where; an operator's own machine names no address.
+    pub client: Client,
+    /// By which request or tool.
+    pub request_id: String,
+}
+
+/// The two generations that a reuse is told from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    /// The generation of the token that was presented.
+    pub presented: u32,
+    /// The newest generation that stood then.
+    pub live: u32,
+}
+
+impl Seal {
+    const KIND: &str = "seal";
+
+    /// As the family's item.
+    #[must_use]
+    pub fn to_item(&self, tenant: &Tenant, family: FamilyId, expires_at_secs: i64) -> Item {
+        let key = Key { pk: keys::family(tenant, family), sk: keys::SEAL.to_owned() };
+        with_client(Item::at(key), &self.client)
+            .number("sealed_at", self.sealed_at.millis())
+            .text("cause", self.cause.as_str().to_owned())
+            .number("presented_generation", self.evidence.map(|e| i64::from(e.presented)))
+            .number("live_generation", self.evidence.map(|e| i64::from(e.live)))
+            .text("request_id", self.request_id.clone())
+            .number(EXPIRES_AT, expires_at_secs)
+    }
+
+    /// From the family's item.
+    ///
+    /// # Errors
+    /// [`StoreError::Malformed`] where an attribute is missing or of another form.
+    pub fn from_item(item: &Item) -> Result<Self, StoreError> {
+        let fields = Fields { kind: Self::KIND, item };
+        let generation = |name: &str| -> Result<Option<u32>, StoreError> {
+            Ok(fields.number_if_any(name)?.and_then(|number| u32::try_from(number).ok()))
+        };
+        let evidence = generation("presented_generation")?.zip(generation("live_generation")?);
+        Ok(Self {
+            sealed_at: Timestamp::from_millis(fields.number("sealed_at")?),
+            cause: fields.parsed_cause()?,
+            evidence: evidence.map(|(presented, live)| Evidence { presented, live }),
+            client: fields.client()?,
+            request_id: fields.text("request_id")?.to_owned(),
+        })
+    }
+}
+
+impl Fields<'_> {
+    fn parsed_cause(&self) -> Result<Cause, StoreError> {
+        self.text("cause")?.parse().map_err(|()| self.malformed("cause is unknown"))
+    }
+}
+
+/// That a generation was reissued to a client other than the one that rotated to it: what a theft within the grace
+/// window looks like, and an honest user on a train too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReissueNote {
+    /// The successor whose predecessor's token was presented.
+    pub generation: u32,
+    /// When it first happened for this client.
+    pub reissued_at: Timestamp,
+    /// The other client.
+    pub client: Client,
+    /// The request that was served.
+    pub request_id: String,
+}
+
+impl ReissueNote {
+    const KIND: &str = "reissue note";
+
+    /// As the family's item; one per generation and client.
+    #[must_use]
+    pub fn to_item(&self, tenant: &Tenant, family: FamilyId, client_hash: &str, expires_at_secs: i64) -> Item {
+        let key = Key { pk: keys::family(tenant, family), sk: keys::reissue(self.generation, client_hash) };
+        with_client(Item::at(key), &self.client)
+            .number("reissued_at", self.reissued_at.millis())
+            .text("request_id", self.request_id.clone())
+            .number(EXPIRES_AT, expires_at_secs)
+    }
+
+    /// From the family's item.
+    ///
+    /// # Errors
+    /// [`StoreError::Malformed`] where an attribute is missing or of another form.
+    pub fn from_item(item: &Item) -> Result<Self, StoreError> {
+        let fields = Fields { kind: Self::KIND, item };
+        let rest = item.key.sk.strip_prefix(keys::REISSUE_PREFIX).unwrap_or_default();
+        let digits = rest.split_once('#').map_or(rest, |(digits, _)| digits);
+        Ok(Self {
+            generation: fields.generation_number("sk", digits)?,
+            reissued_at: Timestamp::from_millis(fields.number("reissued_at")?),
+            client: fields.client()?,
+            request_id: fields.text("request_id")?.to_owned(),
+        })
+    }
+}
+
+/// A session in its user's collection, written with generation 0 and never changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionEntry {
+    /// The family of the session.
+    pub family: FamilyId,
+    /// When it was opened.
+    pub opened_at: Timestamp,
+    /// When it ends whatever is refreshed.
+    pub session_expires_at: Timestamp,
+    /// What the opener called it.
+    pub label: Option<String>,
+}
+
+impl SessionEntry {
+    const KIND: &str = "session";
+
+    /// As the user's item.
+    #[must_use]
+    pub fn to_item(&self, tenant: &Tenant, subject: &Subject, expires_at_secs: i64) -> Item {
+        Item::at(Key { pk: keys::user(tenant, subject), sk: keys::session(self.family) })
+            .number("opened_at", self.opened_at.millis())
+            .number("session_expires_at", self.session_expires_at.secs())
+            .text("label", self.label.clone())
+            .number(EXPIRES_AT, expires_at_secs)
+    }
+
+    /// From the user's item.
+    ///
+    /// # Errors
+    /// [`StoreError::Malformed`] where an attribute is missing or of another form.
+    pub fn from_item(item: &Item) -> Result<Self, StoreError> {
+        let fields = Fields { kind: Self::KIND, item };
+        let family = item.key.sk.strip_prefix(keys::SESSION_PREFIX).unwrap_or_default();
+        Ok(Self {
+            family: fields.parsed("sk", family)?,
+            opened_at: Timestamp::from_millis(fields.number("opened_at")?),
+            session_expires_at: Timestamp::from_secs(fields.number("session_expires_at")?),
+            label: fields.text_if_any("label")?.map(str::to_owned),
+        })
+    }
+}
+
+/// A user as the directory knows one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserProfile {
+    /// Whether sessions may be opened for the user.
+    pub status: AccountStatus,
+    /// What to call the user.
+    pub name: Option<String>,
+    /// The user's e-mail address.
+    pub email: Option<String>,
+}
+
+/// Whether an account may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccountStatus {
+    /// It may.
+    Active,
+    /// Not now.
+    Suspended,
+    /// No longer: the tombstone of a removed user.
+    Removed,
+}
+
+impl AccountStatus {
+    /// As items spell it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => ACTIVE,
+            Self::Suspended => "suspended",
+            Self::Removed => "removed",
+        }
+    }
+}
+
+impl std::str::FromStr for AccountStatus {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        [Self::Active, Self::Suspended, Self::Removed].into_iter().find(|s| s.as_str() == text).ok_or(())
+    }
+}
+
+impl UserProfile {
+    const KIND: &str = "user";
+
+    /// Where a user's profile stands.
+    #[must_use]
+    pub fn key(tenant: &Tenant, subject: &Subject) -> Key {
+        Key { pk: keys::user(tenant, subject), sk: keys::PROFILE.to_owned() }
+    }
+
+    /// As the user's item.
+    #[must_use]
+    pub fn to_item(&self, tenant: &Tenant, subject: &Subject) -> Item {
+        Item::at(Self::key(tenant, subject))
+            .text(STATUS, self.status.as_str().to_owned())
+            .text("name", self.name.clone())
+            .text("email", self.email.clone())
+    }
+
+    /// From the user's item.
+    ///
+    /// # Errors
+    /// [`StoreError::Malformed`] where an attribute is missing or of another form.
+    pub fn from_item(item: &Item) -> Result<Self, StoreError> {
+        let fields = Fields { kind: Self::KIND, item };
+        Ok(Self {
+            status: fields.text(STATUS)?.parse().map_err(|()| fields.malformed("status is unknown"))?,
+            name: fields.text_if_any("name")?.map(str::to_owned),
+            email: fields.text_if_any("email")?.map(str::to_owned),
+        })
+    }
+}
+
+/// An organization's item.
+#[must_use]
+pub fn org_item(tenant: &Tenant, org: &OrgKey, name: &str) -> Item {
+    Item::at(Key { pk: keys::org(tenant, org), sk: keys::PROFILE.to_owned() }).text("name", name.to_owned())
+}
+
+/// What an organization has used of its plan in one billing period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// Turns used in the period.
+    pub turns_used: i64,
+    /// Turns the plan allows in the period.
+    pub turns_limit: i64,
+    /// Active relationships.
+    pub relationships_used: i64,
+    /// Active relationships the plan allows.
+    pub relationships_limit: i64,
+    /// When the period, and the quota, rolls over.
+    pub resets_at: Timestamp,
+}
+
+impl Quota {
+    const KIND: &str = "quota";
+
+    /// As the organization's item for the period that began on `day` (`2026-11-01`).
+    #[must_use]
+    pub fn to_item(&self, tenant: &Tenant, org: &OrgKey, day: &str) -> Item {
+        Item::at(Key { pk: keys::org(tenant, org), sk: keys::quota(day) })
+            .number("turns_used", self.turns_used)
+            .number("turns_limit", self.turns_limit)
+            .number("relationships_used", self.relationships_used)
+            .number("relationships_limit", self.relationships_limit)
+            .number("resets_at", self.resets_at.millis())
+    }
+
+    /// From the organization's item.
+    ///
+    /// # Errors
+    /// [`StoreError::Malformed`] where an attribute is missing or of another form.
+    pub fn from_item(item: &Item) -> Result<Self, StoreError> {
+        let fields = Fields { kind: Self::KIND, item };
+        Ok(Self {
+            turns_used: fields.number("turns_used")?,
+            turns_limit: fields.number("turns_limit")?,
+            relationships_used: fields.number("relationships_used")?,
+            relationships_limit: fields.number("relationships_limit")?,
+            resets_at: Timestamp::from_millis(fields.number("resets_at")?),
+        })
+    }
+}
+
+impl Charge {
+    /// The moment at which the charge is made.
+    #[must_use]
+    pub const fn now(self) -> Timestamp {
+        match self {
+            Self::Idle { now, .. } | Self::Busy { now, .. } => now,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::{NAME_MAX_BYTES, TENANT_MAX_BYTES};
+    use ulid::Ulid;
+
+    fn widest_client() -> Client {
+        Client::new(Some("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff".parse().unwrap()), &"u".repeat(500))
+    }
+
+    fn widest_generation() -> Generation {
+        let nonce = Nonce::from_bytes([255; 16]);
+        Generation {
+            number: u32::MAX,
+            gid: nonce.clone(),
+            parent: Some(nonce.clone()),
+            attempt: nonce,
+            minted_at: Timestamp::from_millis(i64::MAX),
+            token_expires_at: Timestamp::from_secs(9_999_999_999),
+            client: widest_client(),
+            request_id: Ulid::max().to_string(),
+            opening: Some(Opening {
+                subject: Subject::new("s".repeat(NAME_MAX_BYTES)).unwrap(),
+                org: Some(OrgKey::new("o".repeat(NAME_MAX_BYTES)).unwrap()),
+                session_expires_at: Timestamp::from_secs(9_999_999_999),
+                label: Some("l".repeat(64)),
+            }),
+        }
+    }
+
+    fn tenant() -> Tenant {
+        Tenant::new("t".repeat(TENANT_MAX_BYTES)).unwrap()
+    }
+
+    #[test]
+    fn every_item_of_a_family_stays_under_one_kilobyte_at_the_extremes_of_each_field() {
+        let family = FamilyId::new(Ulid::max());
+        let seal = Seal {
+            sealed_at: Timestamp::from_millis(i64::MAX),
+            cause: Cause::UnknownGeneration,
+            evidence: Some(Evidence { presented: u32::MAX, live: u32::MAX }),
+            client: widest_client(),
+            request_id: Ulid::max().to_string(),
+        };
+        let note = ReissueNote {
+            generation: u32::MAX,
+            reissued_at: Timestamp::from_millis(i64::MAX),
+            client: widest_client(),
+            request_id: Ulid::max().to_string(),
+        };
+        let session = SessionEntry {
+            family,
+            opened_at: Timestamp::from_millis(i64::MAX),
+            session_expires_at: Timestamp::from_secs(9_999_999_999),
+            label: Some("l".repeat(64)),
+        };
+        let subject = Subject::new("#".repeat(NAME_MAX_BYTES)).unwrap();
+        for item in [
+            widest_generation().to_item(&tenant(), family, i64::MAX),
+            seal.to_item(&tenant(), family, i64::MAX),
+            note.to_item(&tenant(), family, &"f".repeat(16), i64::MAX),
+            session.to_item(&tenant(), &subject, i64::MAX),
+        ] {
+            assert!(item.size_bytes() < 1024, "{} bytes at {}", item.size_bytes(), item.key.sk);
+        }
+    }
+
+    #[test]
+    fn a_generation_reads_back_as_it_was_written() {
+        let family = FamilyId::new(Ulid::max());
+        let written = widest_generation();
+        assert_eq!(Generation::from_item(&written.to_item(&tenant(), family, 1)).unwrap(), written);
+        let later = Generation { opening: None, parent: None, ..written };
+        assert_eq!(Generation::from_item(&later.to_item(&tenant(), family, 1)).unwrap(), later);
+    }
+
+    #[test]
+    fn a_malformed_item_is_named_without_its_values() {
+        let item = Item::at(Key { pk: "FAMILY#x#y".into(), sk: keys::generation(3) }).text("gid", "secret".to_owned());
+        let error = Generation::from_item(&item).unwrap_err();
+        assert!(!error.to_string().contains("secret"));
+        assert!(error.to_string().contains("attempt is missing"), "{error}");
+        assert!(!format!("{item:?}").contains("secret"));
+    }
+
+    #[test]
+    fn every_cause_reads_back_as_it_is_spelled() {
+        for cause in Cause::ALL {
+            assert_eq!(cause.as_str().parse(), Ok(cause));
+        }
+    }
+}

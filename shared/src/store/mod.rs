@@ -1,0 +1,216 @@
+//! The store as the walk sees it: a small port that reports facts and decides nothing.
+//!
+//! Every implementation keeps these obligations. `tests/tests/store_contract.rs` holds them, one test each, against
+//! whatever store it is given.
+//!
+//! 1. **Atomic absence.** Of any number of racing [`Store::put_if_absent`] on one key, exactly one is
+//!    [`Put::Stored`]; all others are [`Put::Standing`].
+//! 2. **What stands is handed back.** A lost [`Store::put_if_absent`] returns the whole item that stands, as it was
+//!    when the put lost, without a second read.
+//! 3. **A lost write changes nothing.** After [`Put::Standing`], [`Charged::Failed`] or [`Opened::Refused`] every
+//!    item is as it was.
+//! 4. **Reads see acknowledged writes.** A [`Store::query`] or a consistent [`Store::get`] that begins after a write
+//!    was acknowledged sees that write.
+//! 5. **Order.** [`Store::query`] returns items in the byte order of their sort keys, or exactly reversed, within the
+//!    bounds given (both included), and never more than its limit.
+//! 6. **Charges do not get lost.** Racing [`Store::charge`] calls on one bucket are applied one after another; each
+//!    acknowledged one is in the arrival time that later ones see.
+//! 7. **All or nothing.** [`Store::open`] puts all of its items or none, and only if its checks hold at that instant.
+//! 8. **An unknown outcome is an error.** If a write may or may not have been applied, the answer is a
+//!    [`StoreError`], never an outcome. Such a write may still be applied later; every write of the walk carries a
+//!    condition for that reason.
+//! 9. **Contention and throttling are errors of their own**, told from outages and from mistakes of ours.
+//! 10. **Expiry decides nothing.** Items past their `expires_at` may be returned, or be gone, at any time.
+//! 11. **Every call is metered**, the failed ones too: number of calls, read units and write units as the store
+//!     reports them.
+//!
+//! There is no delete and no scan: functions may do neither.
+
+pub mod dynamo;
+pub mod item;
+pub mod keys;
+pub mod table;
+
+use std::future::Future;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use crate::moment::Timestamp;
+pub use item::{Item, Value};
+pub use keys::Key;
+
+/// The outcome of putting an item that must not stand yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// It did not stand, and stands now.
+    Stored,
+    /// Another item stands at its key, and is handed back whole.
+    Standing(Item),
+}
+
+/// One conditional change of a rate bucket's theoretical arrival time (`tat`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Charge {
+    /// Of an idle bucket: `tat` becomes `to`, if there is none or it is not after `now`.
+    Idle { now: Timestamp, to: Timestamp },
+    /// Of a busy bucket: `tat` grows by `by_millis`, if it is after `now` and not after `up_to`.
+    Busy { now: Timestamp, up_to: Timestamp, by_millis: i64 },
+}
+
+/// The outcome of a [`Charge`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Charged {
+    /// Applied; `tat` is what stands now.
+    Applied { tat: Timestamp },
+    /// The condition failed; `tat` is what stood, if anything did.
+    Failed { tat: Option<Timestamp> },
+}
+
+/// Items of one collection, between two sort keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Query {
+    /// The collection's partition key.
+    pub pk: String,
+    /// The lowest sort key wanted.
+    pub from: String,
+    /// The highest sort key wanted.
+    pub to: String,
+    /// Highest sort key first.
+    pub newest_first: bool,
+    /// How many items at most.
+    pub limit: u16,
+}
+
+/// The outcome of opening a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// All items stand.
+    Stored,
+    /// The item that had to be there as described was not, or an item stood already; nothing was written.
+    Refused {
+        /// The checked item as it stands, if it stands.
+        checked: Option<Item>,
+        /// Whether one of the items to put stood already.
+        standing: bool,
+    },
+}
+
+/// Why the store gave no answer. Each is a passing failure of ours: no client may take it for a refusal.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// No answer within the time allowed. A write may or may not have been applied.
+    #[error("the store did not answer in time: {0}")]
+    TimedOut(String),
+    /// No connection, or an answer that is no answer.
+    #[error("the store is not available: {0}")]
+    Unavailable(String),
+    /// More requests than the table takes.
+    #[error("the store is throttling: {0}")]
+    Throttled(String),
+    /// Another transaction, or many attempts, stood in the way.
+    #[error("the store reports contention: {0}")]
+    Contended(String),
+    /// The table or the permissions are not what they must be; a retry will not help.
+    #[error("the store refuses the call: {0}")]
+    Misconfigured(String),
+    /// An item does not have the form that its key promises.
+    #[error("an item of kind {kind} is malformed: {what}")]
+    Malformed {
+        /// Which kind of item.
+        kind: &'static str,
+        /// Which attribute, and what is wrong with it. Never its value.
+        what: String,
+    },
+}
+
+/// What one request has cost so far. Filled by the store, call by call, failed ones included.
+#[derive(Debug, Default)]
+pub struct Meter {
+    calls: AtomicU32,
+    read_half_units: AtomicU64,
+    write_half_units: AtomicU64,
+}
+
+/// A reading of a [`Meter`].
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Usage {
+    /// Operations begun, an SDK's own retries not counted.
+    pub calls: u32,
+    /// Read request units.
+    pub read_units: f64,
+    /// Write request units.
+    pub write_units: f64,
+}
+
+impl Meter {
+    /// Notes that an operation begins.
+    pub fn begin(&self) {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Adds read units as the store reported them.
+    pub fn read(&self, units: f64) {
+        self.read_half_units.fetch_add(halves(units), Ordering::Relaxed);
+    }
+
+    /// Adds write units as the store reported them.
+    pub fn write(&self, units: f64) {
+        self.write_half_units.fetch_add(halves(units), Ordering::Relaxed);
+    }
+
+    /// What has been counted until now.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        let units = |counter: &AtomicU64| {
+            f64::from(u32::try_from(counter.load(Ordering::Relaxed)).unwrap_or(u32::MAX)) / 2.0
+        };
+        Usage {
+            calls: self.calls.load(Ordering::Relaxed),
+            read_units: units(&self.read_half_units),
+            write_units: units(&self.write_half_units),
+        }
+    }
+}
+
+/// Units come in halves (an eventually consistent read); counting them whole keeps sums exact.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::as_conversions, reason = "small, not negative")]
+fn halves(units: f64) -> u64 {
+    (units * 2.0).round() as u64
+}
+
+/// The port. See the module's numbered obligations.
+pub trait Store: Send + Sync {
+    /// Puts an item if nothing stands at its key.
+    fn put_if_absent(&self, item: &Item, meter: &Meter) -> impl Future<Output = Result<Put, StoreError>> + Send;
+
+    /// Changes a bucket if its arrival time is as the charge says; `expires_at` is set along with it.
+    fn charge(
+        &self,
+        bucket: &Key,
+        charge: Charge,
+        expires_at_secs: i64,
+        meter: &Meter,
+    ) -> impl Future<Output = Result<Charged, StoreError>> + Send;
+
+    /// Reads part of a collection, strongly consistent.
+    fn query(&self, query: &Query, meter: &Meter) -> impl Future<Output = Result<Vec<Item>, StoreError>> + Send;
+
+    /// Reads one item, strongly consistent or not.
+    fn get(
+        &self,
+        key: &Key,
+        consistent: bool,
+        meter: &Meter,
+    ) -> impl Future<Output = Result<Option<Item>, StoreError>> + Send;
+
+    /// Puts `items`, each of which must be absent, if the item at `check` stands with `status` = `active`.
+    fn open(
+        &self,
+        check: &Key,
+        items: &[Item],
+        meter: &Meter,
+    ) -> impl Future<Output = Result<Opened, StoreError>> + Send;
+
+    /// Replaces an item of the directory (users, organizations, quotas), whatever stood there. For tools only: no
+    /// item of a family is ever replaced.
+    fn replace(&self, item: &Item, meter: &Meter) -> impl Future<Output = Result<(), StoreError>> + Send;
+}

@@ -1,0 +1,312 @@
+//! The refresh token: a signed JWT (RFC 7519) that proves by itself, with no IO, that it is ours, whose it is and
+//! which generation of which family it speaks for.
+//!
+//! Verifying follows RFC 8725: the algorithm is bound to the key that `kid` names, `typ` is explicit, `iss` and `aud`
+//! are always checked, and clock leeway is zero. The time is the request's one reading of the clock.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::{Header, Validation};
+use serde::{Deserialize, Serialize};
+
+use crate::identity::{Client, FamilyId, OrgKey, Subject, Tenant};
+use crate::keyring::KeySet;
+use crate::keyring::KeyringError;
+use crate::keyring::source::Keyring;
+use crate::moment::{Moment, Nonce, Timestamp};
+
+/// The `typ` of a refresh token, so that no other JWT of ours can stand in for one (RFC 8725 §3.11).
+pub const REFRESH_TOKEN_TYPE: &str = "rt+jwt";
+/// Longest token that is looked at, in bytes. Ours have some 600; browsers keep no cookie over 4 kB.
+pub const TOKEN_MAX_BYTES: usize = 4096;
+
+/// What a refresh token says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claims {
+    /// Who issued it.
+    pub iss: String,
+    /// Whom it is for: the issuer itself.
+    pub aud: String,
+    /// The user.
+    pub sub: Subject,
+    /// When it expires, a NumericDate.
+    pub exp: i64,
+    /// When it was issued, a NumericDate.
+    pub iat: i64,
+    /// Not valid before, a NumericDate. Ours carry none; one that is there is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nbf: Option<i64>,
+    /// Its own identity.
+    pub jti: Nonce,
+    /// The family: the session.
+    pub sid: FamilyId,
+    /// The generation.
+    #[serde(rename = "gen")]
+    pub generation: u32,
+    /// The generation's random identity.
+    pub gid: Nonce,
+    /// The tenant.
+    #[serde(rename = "ten")]
+    pub tenant: Tenant,
+    /// The organization, where the product knows one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub org: Option<OrgKey>,
+    /// When the session ends whatever is refreshed, a NumericDate.
+    #[serde(rename = "session_exp")]
+    pub session_expires_at: i64,
+}
+
+/// What a token must say to be of this function: its `iss` (which is its `aud` too) and its tenant's product.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenAuthority {
+    /// The `iss` and `aud` of refresh tokens.
+    pub issuer: String,
+    /// Families opened before this instant are refused: the global sign-out (`SESSIONS_NOT_BEFORE`).
+    pub sessions_not_before: Option<Timestamp>,
+}
+
+/// What is wrong with a token, in the order in which it is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// Over [`TOKEN_MAX_BYTES`].
+    #[error("the token is too long")]
+    TooLong,
+    /// Not three parts.
+    #[error("the token does not have three parts")]
+    NotThreeParts,
+    /// Three parts, but not base64url of JSON objects and a signature.
+    #[error("the token is not base64url of JSON")]
+    Undecodable,
+    /// The third part is empty.
+    #[error("the token is not signed")]
+    SignatureMissing,
+    /// No key of ours has its `kid`, or it has none.
+    #[error("the token names no key of ours")]
+    UnknownKey,
+    /// Its `alg` is not that of the key it names.
+    #[error("the token's algorithm is not its key's")]
+    WrongAlgorithm,
+    /// The signature is not by the key it names.
+    #[error("the token's signature does not verify")]
+    BadSignature,
+    /// Signed by us, but no refresh token.
+    #[error("the token is of another type")]
+    WrongType,
+    /// A claim is missing or malformed.
+    #[error("the token's claims are not a refresh token's")]
+    WrongClaims,
+    /// Of another issuer or for another audience.
+    #[error("the token is of another issuer or for another audience")]
+    WrongAuthority,
+    /// `nbf` lies ahead.
+    #[error("the token is not yet valid")]
+    NotYetValid,
+    /// `exp` has come.
+    #[error("the token has expired")]
+    Expired,
+    /// Its session was opened before `SESSIONS_NOT_BEFORE`.
+    #[error("the token's session was ended with all others of its time")]
+    SessionsEnded,
+}
+
+impl TokenError {
+    /// Whether the token is not even of the form of a JWT, as opposed to one that does not verify.
+    #[must_use]
+    pub const fn is_malformed(self) -> bool {
+        matches!(self, Self::TooLong | Self::NotThreeParts | Self::Undecodable)
+    }
+}
+
+/// Why a token could not be accepted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum VerifyError {
+    /// The token is at fault.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// We are: the key that it names may exist, and the keyring cannot be read.
+    #[error(transparent)]
+    Keys(#[from] KeyringError),
+}
+
+/// A string of the form of a JWT, whatever it is worth.
+#[derive(Clone, Copy)]
+pub struct UnverifiedToken<'a> {
+    text: &'a str,
+}
+
+impl fmt::Debug for UnverifiedToken<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UnverifiedToken(…)")
+    }
+}
+
+impl<'a> UnverifiedToken<'a> {
+    /// Looks at the form alone: at most [`TOKEN_MAX_BYTES`], three base64url parts, of which two are JSON objects.
+    ///
+    /// # Errors
+    /// One of the [`TokenError`]s for which [`TokenError::is_malformed`] is true.
+    pub fn parse(text: &'a str) -> Result<Self, TokenError> {
+        if text.len() > TOKEN_MAX_BYTES {
+            return Err(TokenError::TooLong);
+        }
+        let parts: Vec<&str> = text.splitn(4, '.').collect();
+        let [header, payload, signature] = parts.as_slice() else { return Err(TokenError::NotThreeParts) };
+        json_object(header)?;
+        json_object(payload)?;
+        URL_SAFE_NO_PAD.decode(signature).map_err(|_| TokenError::Undecodable)?;
+        Ok(Self { text })
+    }
+
+    /// What the token claims, unproven. For the operator's tool, which looks at tokens of any age and origin; a
+    /// function has no use for it.
+    #[must_use]
+    pub fn claims_unverified(self) -> Option<Claims> {
+        jsonwebtoken::dangerous::insecure_decode(self.text).ok().map(|data| data.claims)
+    }
+
+    /// Proves the token against one set of keys.
+    ///
+    /// # Errors
+    /// The first [`TokenError`] in the order of that enum.
+    pub fn verify(self, keys: &KeySet, authority: &TokenAuthority, now: Timestamp) -> Result<Claims, TokenError> {
+        if self.text.ends_with('.') {
+            return Err(TokenError::SignatureMissing);
+        }
+        let header = self.header()?;
+        let kid = header.get("kid").and_then(serde_json::Value::as_str).unwrap_or_default();
+        let key = keys.find(kid).ok_or(TokenError::UnknownKey)?;
+        if header.get("alg").and_then(serde_json::Value::as_str) != Some(algorithm_name(key.algorithm())) {
+            return Err(TokenError::WrongAlgorithm);
+        }
+        let verified = jsonwebtoken::decode::<serde_json::Value>(self.text, key.decoding(), &signature_only(key.algorithm()));
+        let verified = verified.map_err(|error| match error.kind() {
+            ErrorKind::InvalidSignature => TokenError::BadSignature,
+            ErrorKind::InvalidAlgorithm => TokenError::WrongAlgorithm,
+            _ => TokenError::WrongClaims,
+        })?;
+        // The type comes before the claims: an access token in a refresh token's place is of the wrong type.
+        if verified.header.typ.as_deref() != Some(REFRESH_TOKEN_TYPE) {
+            return Err(TokenError::WrongType);
+        }
+        let claims: Claims = serde_json::from_value(verified.claims).map_err(|_| TokenError::WrongClaims)?;
+        // Generation numbers leave room for a successor; ours never come near.
+        if claims.generation == u32::MAX {
+            return Err(TokenError::WrongClaims);
+        }
+        if claims.iss != authority.issuer || claims.aud != authority.issuer {
+            return Err(TokenError::WrongAuthority);
+        }
+        if claims.nbf.is_some_and(|nbf| now < Timestamp::from_secs(nbf)) {
+            return Err(TokenError::NotYetValid);
+        }
+        if now >= Timestamp::from_secs(claims.exp) {
+            return Err(TokenError::Expired);
+        }
+        if authority.sessions_not_before.is_some_and(|not_before| claims.sid.opened_at() < not_before) {
+            return Err(TokenError::SessionsEnded);
+        }
+        Ok(claims)
+    }
+
+    fn header(self) -> Result<serde_json::Map<String, serde_json::Value>, TokenError> {
+        json_object(self.text.split('.').next().unwrap_or_default())
+    }
+}
+
+fn json_object(part: &str) -> Result<serde_json::Map<String, serde_json::Value>, TokenError> {
+    let decoded = URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenError::Undecodable)?;
+    serde_json::from_slice(&decoded).map_err(|_| TokenError::Undecodable)
+}
+
+const fn algorithm_name(algorithm: jsonwebtoken::Algorithm) -> &'static str {
+    match algorithm {
+        jsonwebtoken::Algorithm::HS256 => "HS256",
+        jsonwebtoken::Algorithm::EdDSA => "EdDSA",
+        // No keyring holds a key for any other, so that no token's `alg` may match.
+        _ => "",
+    }
+}
+
+/// Has the library check the signature and nothing else: claims and times are this module's.
+fn signature_only(algorithm: jsonwebtoken::Algorithm) -> Validation {
+    let mut validation = Validation::new(algorithm);
+    validation.validate_exp = false;
+    validation.validate_nbf = false;
+    validation.validate_aud = false;
+    validation.required_spec_claims.clear();
+    validation
+}
+
+/// Signs a refresh token with the active key.
+///
+/// # Errors
+/// [`SigningError`] where the library refuses the key, which the keyring's own check rules out.
+pub fn sign(claims: &Claims, keys: &KeySet) -> Result<String, SigningError> {
+    sign_typed(REFRESH_TOKEN_TYPE, claims, keys)
+}
+
+/// Signs claims of any type with the active key, under an explicit `typ`.
+pub(crate) fn sign_typed<C: Serialize>(typ: &str, claims: &C, keys: &KeySet) -> Result<String, SigningError> {
+    let key = keys.active();
+    let mut header = Header::new(key.algorithm());
+    header.typ = Some(typ.to_owned());
+    header.kid = Some(key.kid().to_owned());
+    jsonwebtoken::encode(&header, claims, key.encoding()).map_err(|error| SigningError(error.to_string()))
+}
+
+/// A token could not be signed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a token could not be signed: {0}")]
+pub struct SigningError(String);
+
+/// What a client presented, verified, not yet judged: the first room of the walk.
+///
+/// Only [`Presented::verify`] makes one, so that nothing unproven can go further.
+///
+/// ```compile_fail,E0451
+/// # fn skip(claims: rondo_shared::token::Claims, client: rondo_shared::identity::Client) {
+/// let presented = rondo_shared::token::Presented { claims, client }; // the fields are private
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Presented {
+    claims: Claims,
+    client: Client,
+}
+
+impl Presented {
+    /// Proves a token against the product's keys; reads the keyring again if the token names a key unknown to it.
+    ///
+    /// # Errors
+    /// [`VerifyError::Token`] where the token is at fault, [`VerifyError::Keys`] where nobody can tell.
+    pub fn verify(
+        token: UnverifiedToken<'_>,
+        keyring: &Keyring,
+        authority: &TokenAuthority,
+        client: Client,
+        moment: &Moment,
+    ) -> Result<Self, VerifyError> {
+        let claims = match token.verify(&keyring.current(moment.now).mac, authority, moment.now) {
+            Err(TokenError::UnknownKey) => {
+                token.verify(&keyring.after_unknown_kid(moment.now)?.mac, authority, moment.now)?
+            }
+            verified => verified?,
+        };
+        Ok(Self { claims, client })
+    }
+
+    /// What the token says.
+    #[must_use]
+    pub const fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    /// Who presented it.
+    #[must_use]
+    pub const fn client(&self) -> &Client {
+        &self.client
+    }
+}
