@@ -48,8 +48,11 @@ struct AccessClaims<'a> {
 ///
 /// ```compile_fail,E0451
 /// # fn skip(text: String, at: rondo_shared::moment::Timestamp) {
+/// let lifetime = std::time::Duration::ZERO;
 /// // the fields are private
-/// let pair = rondo_shared::mint::TokenPair { access_token: text.clone(), refresh_token: text, refresh_expires_at: at };
+/// let pair = rondo_shared::mint::TokenPair {
+///     access_token: text.clone(), access_expires_in: lifetime, refresh_token: text, refresh_expires_at: at,
+/// };
 /// # }
 /// ```
 #[derive(Clone, PartialEq, Eq)]

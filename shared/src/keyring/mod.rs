@@ -86,6 +86,18 @@ pub enum Jwk {
     },
 }
 
+/// The documents are made of secrets: none is ever shown.
+macro_rules! undisclosed {
+    ($($name:ident),*) => {$(
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!(stringify!($name), "(…)"))
+            }
+        }
+    )*};
+}
+undisclosed!(KeyringDocument, ProductDocument, KeyDocument, Jwk);
+
 /// One key, ready to use.
 #[derive(Clone)]
 pub struct Key {

@@ -4,6 +4,7 @@
 //! The same table as a sheet, with operations and costs, is `infra/access-patterns.md`.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use sha2::{Digest as _, Sha256};
 
 use crate::identity::{FamilyId, OrgKey, Subject, Tenant};
 
@@ -82,10 +83,17 @@ pub fn quota(day: &str) -> String {
     format!("{QUOTA_PREFIX}{}", encoded(day))
 }
 
-/// A rate bucket: `policy` says what is counted, `name` for whom.
+/// A rate bucket: `policy` says what is counted, `names` for whom. Names are hashed, each with its length, so that a
+/// bucket's key has one size and tells nobody's name.
 #[must_use]
-pub fn bucket(policy: &str, name: &str) -> Key {
-    Key { pk: format!("RATE#{}#{}", encoded(policy), encoded(name)), sk: BUCKET.to_owned() }
+pub fn bucket(policy: &str, names: &[&str]) -> Key {
+    let mut hash = Sha256::new();
+    for name in names {
+        hash.update(u64::try_from(name.len()).unwrap_or(u64::MAX).to_be_bytes());
+        hash.update(name);
+    }
+    let digest: String = hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    Key { pk: format!("RATE#{}#{digest}", encoded(policy)), sk: BUCKET.to_owned() }
 }
 
 #[cfg(test)]
@@ -97,7 +105,7 @@ mod tests {
         let tenant = Tenant::new("uniqos").unwrap();
         let pk = user(&tenant, &Subject::new("a#b").unwrap());
         assert_eq!(pk, "USER#uniqos#a%23b");
-        assert_ne!(bucket("a#b", "c").pk, bucket("a", "b#c").pk);
+        assert_ne!(bucket("a", &["bc", "d"]).pk, bucket("a", &["b", "cd"]).pk);
     }
 
     #[test]

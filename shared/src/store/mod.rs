@@ -51,18 +51,36 @@ pub enum Put {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Charge {
     /// Of an idle bucket: `tat` becomes `to`, if there is none or it is not after `now`.
-    Idle { now: Timestamp, to: Timestamp },
+    Idle {
+        /// The request's instant.
+        now: Timestamp,
+        /// What `tat` becomes.
+        to: Timestamp,
+    },
     /// Of a busy bucket: `tat` grows by `by_millis`, if it is after `now` and not after `up_to`.
-    Busy { now: Timestamp, up_to: Timestamp, by_millis: i64 },
+    Busy {
+        /// The request's instant.
+        now: Timestamp,
+        /// The latest `tat` at which the request conforms.
+        up_to: Timestamp,
+        /// By how much `tat` grows.
+        by_millis: i64,
+    },
 }
 
 /// The outcome of a [`Charge`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Charged {
-    /// Applied; `tat` is what stands now.
-    Applied { tat: Timestamp },
-    /// The condition failed; `tat` is what stood, if anything did.
-    Failed { tat: Option<Timestamp> },
+    /// The condition held.
+    Applied {
+        /// What stands now.
+        tat: Timestamp,
+    },
+    /// The condition failed.
+    Failed {
+        /// What stood, if anything did.
+        tat: Option<Timestamp>,
+    },
 }
 
 /// Items of one collection, between two sort keys.
