@@ -23,7 +23,7 @@ pub struct ConfigError {
 }
 
 /// Reads variables and collects what is wrong with them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Reader {
     variables: BTreeMap<String, String>,
     problems: Vec<String>,
@@ -42,6 +42,19 @@ impl Reader {
     pub fn new<K: Into<String>, V: Into<String>>(variables: impl IntoIterator<Item = (K, V)>) -> Self {
         let variables = variables.into_iter().map(|(k, v)| (k.into(), v.into())).collect();
         Self { variables, problems: Vec::new() }
+    }
+
+    /// The same variables with this one set: for a tool that takes from its arguments what a function takes from its
+    /// environment.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.variables.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// The variables whose names begin with `prefix`, each with its value.
+    pub fn starting_with(&self, prefix: &str) -> impl Iterator<Item = (&str, &str)> {
+        self.variables.iter().filter(move |(name, _)| name.starts_with(prefix)).map(|(k, v)| (k.as_str(), v.as_str()))
     }
 
     /// The raw variable, if it is set and not empty.
@@ -222,7 +235,8 @@ mod tests {
 
     #[test]
     fn every_bad_variable_is_named_in_one_error() {
-        let mut reader = Reader::new([("REUSE_AMNESTY", "now"), ("SESSIONS_NOT_BEFORE", "then"), ("G", "61"), ("O", "https://a/b")]);
+        let mut reader =
+            Reader::new([("REUSE_AMNESTY", "now"), ("SESSIONS_NOT_BEFORE", "then"), ("G", "61"), ("O", "https://a/b")]);
         Common::read(&mut reader);
         reader.secs("G", 10, 0..=60);
         reader.origins("O");

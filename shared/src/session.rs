@@ -79,9 +79,10 @@ pub async fn open<S: Store>(
     let now = moment.now;
     let family = FamilyId::new(moment.request_id);
     let session_expires_at = issuing.rotation.session_expires_at(now);
-    let label = new.label.as_ref().map(|label| {
-        label.chars().filter(|c| matches!(c, ' '..='~')).take(LABEL_MAX_CHARS).collect::<String>()
-    });
+    let label = new
+        .label
+        .as_ref()
+        .map(|label| label.chars().filter(|c| matches!(c, ' '..='~')).take(LABEL_MAX_CHARS).collect::<String>());
     let first = Generation {
         number: 0,
         gid: moment.gid.clone(),

@@ -171,6 +171,7 @@ impl<'a> UnverifiedToken<'a> {
     ///
     /// # Errors
     /// The first [`TokenError`] in the order of that enum.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the enumeration is not exhaustive")]
     pub fn verify(self, keys: &KeySet, authority: &TokenAuthority, now: Timestamp) -> Result<Claims, TokenError> {
         if self.text.ends_with('.') {
             return Err(TokenError::SignatureMissing);
@@ -181,10 +182,12 @@ impl<'a> UnverifiedToken<'a> {
         if header.get("alg").and_then(serde_json::Value::as_str) != Some(algorithm_name(key.algorithm())) {
             return Err(TokenError::WrongAlgorithm);
         }
-        let verified = jsonwebtoken::decode::<serde_json::Value>(self.text, key.decoding(), &signature_only(key.algorithm()));
+        let verified =
+            jsonwebtoken::decode::<serde_json::Value>(self.text, key.decoding(), &signature_only(key.algorithm()));
         let verified = verified.map_err(|error| match error.kind() {
             ErrorKind::InvalidSignature => TokenError::BadSignature,
             ErrorKind::InvalidAlgorithm => TokenError::WrongAlgorithm,
+            // A payload that is signed and cannot be read; the library's other errors cannot come of a signature check.
             _ => TokenError::WrongClaims,
         })?;
         // The type comes before the claims: an access token in a refresh token's place is of the wrong type.
@@ -221,13 +224,9 @@ fn json_object(part: &str) -> Result<serde_json::Map<String, serde_json::Value>,
     serde_json::from_slice(&decoded).map_err(|_| TokenError::Undecodable)
 }
 
-const fn algorithm_name(algorithm: jsonwebtoken::Algorithm) -> &'static str {
-    match algorithm {
-        jsonwebtoken::Algorithm::HS256 => "HS256",
-        jsonwebtoken::Algorithm::EdDSA => "EdDSA",
-        // No keyring holds a key for any other, so that no token's `alg` may match.
-        _ => "",
-    }
+/// As a header spells it. A keyring holds keys for these two alone, so that no token's `alg` may match another.
+fn algorithm_name(algorithm: jsonwebtoken::Algorithm) -> &'static str {
+    if algorithm == jsonwebtoken::Algorithm::EdDSA { "EdDSA" } else { "HS256" }
 }
 
 /// Has the library check the signature and nothing else: claims and times are this module's.

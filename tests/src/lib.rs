@@ -1,1 +1,10 @@
-//!
+//! The world that tests run in: a real DynamoDB API on this machine, the real functions over the real SDK, a clock that
+//! is a value, and faults below the SDK's retries.
+
+pub mod dynamo;
+pub mod faults;
+pub mod world;
+
+pub use dynamo::LocalDynamo;
+pub use faults::{Fault, Faults, Gate};
+pub use world::{Answer, T0, World, secs};

@@ -11,7 +11,7 @@ use lambda_http::{Body, Request, Response};
 use rondo_shared::config::{Common, ConfigError, FrontDoorSecret, Reader};
 use rondo_shared::keyring::KeyringError;
 use rondo_shared::keyring::source::Keyring;
-use rondo_shared::limit::{AdmitError, Admission, LocalBuckets};
+use rondo_shared::limit::{Admission, AdmitError, LocalBuckets};
 use rondo_shared::log::LogLine;
 use rondo_shared::mint::{TokenPair, mint};
 use rondo_shared::moment::{Moment, Timestamp};
@@ -127,7 +127,7 @@ async fn walk<S: Store>(
     seen: &mut Option<response::Seen>,
 ) -> Result<(Rotated, TokenPair), Failure> {
     let client = client_of(request, app.front_door_secret.as_ref());
-    let presented = extract(request, client, &app.policy, &app.keyring, &app.addresses, moment)?;
+    let presented = extract(request, &client, &app.policy, &app.keyring, &app.addresses, moment)?;
     *seen = Some(response::Seen::of(&presented));
     let admitted = admit(app, moment, presented, meter).await?;
     let rotated = rotate(admitted, &app.policy.rotation, &app.sealed, &app.store, moment, meter).await?;
@@ -149,11 +149,8 @@ async fn admit<S: Store>(
     let admitted = app.admission.admit(presented, &bucket, &app.sealed, &app.store, moment.now, meter).await;
     match (admitted, org) {
         (Ok(admitted), _) => Ok(admitted),
-        (Err(error @ AdmitError::Limited { from_memory: true, .. }), Some(org)) => {
-            Err(Failure::Admit { error, quota: app.quotas.recall(&org) })
-        }
-        (Err(error @ AdmitError::Limited { from_memory: false, .. }), Some(org)) => {
-            let quota = app.quotas.read(&app.policy.tenant, &org, moment.now, &app.store, meter).await;
+        (Err(error @ AdmitError::Limited { .. }), Some(org)) => {
+            let quota = app.quotas.show(&app.policy.tenant, &org, moment.now, &app.store, meter).await;
             Err(Failure::Admit { error, quota })
         }
         (Err(error), _) => Err(Failure::Admit { error, quota: None }),

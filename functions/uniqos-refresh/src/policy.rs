@@ -4,7 +4,6 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use cookie::SameSite;
 use rondo_shared::config::{Common, Reader};
 use rondo_shared::identity::{OrgKey, Subject, Tenant};
 use rondo_shared::limit::Allowance;
@@ -13,7 +12,7 @@ use rondo_shared::rotation::policy::{GRACE_WINDOW_MAX, Grace, RotationPolicy};
 use rondo_shared::store::{Key, keys};
 use rondo_shared::token::TokenAuthority;
 use rondo_shared::wire::CrossSitePolicy;
-use rondo_shared::wire::cookies::CookieShape;
+use rondo_shared::wire::cookies::{CookieShape, SameSite};
 
 /// The product's name: its tenant, its keys in the keyring, its place in log lines.
 pub const PRODUCT: &str = "uniqos";
@@ -88,10 +87,7 @@ impl Policy {
                 amnesty: common.amnesty,
             },
             org_allowance: Allowance::per_period(reader.limit("UNIQOS_RATE_LIMIT", ORG_LIMIT), second),
-            address_allowance: Allowance::per_period(
-                reader.limit("UNIQOS_ADDRESS_RATE_LIMIT", ADDRESS_LIMIT),
-                second,
-            ),
+            address_allowance: Allowance::per_period(reader.limit("UNIQOS_ADDRESS_RATE_LIMIT", ADDRESS_LIMIT), second),
             cross_site: CrossSitePolicy {
                 origins: reader.origins("UNIQOS_ALLOWED_ORIGINS"),
                 methods: "POST",
@@ -150,6 +146,12 @@ mod tests {
         let mut reader = Reader::new([("TABLE_NAME", "t"), ("KEYRING_FILE", "k"), ("UNIQOS_GRACE_SECS", "61")]);
         let common = Common::read(&mut reader);
         Policy::read(&mut reader, &common);
-        assert!(reader.finish().unwrap_err().to_string().contains("UNIQOS_GRACE_SECS must be a number of seconds from 0 to 60"));
+        assert!(
+            reader
+                .finish()
+                .unwrap_err()
+                .to_string()
+                .contains("UNIQOS_GRACE_SECS must be a number of seconds from 0 to 60")
+        );
     }
 }

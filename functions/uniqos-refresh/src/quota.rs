@@ -1,8 +1,9 @@
-//! The organization's quota, which a 429 shows. It is read once when limiting starts and kept, so that a client that
-//! hammers a limited organization costs no read.
+//! The organization's quota, which a 429 shows. It is read once when limiting starts and kept for a minute, so that a
+//! client that hammers a limited organization costs no reads.
 
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use lru::LruCache;
 use rondo_shared::directory;
@@ -14,9 +15,18 @@ use rondo_shared::store::{Meter, Store};
 /// Organizations remembered at most.
 const CAPACITY: NonZeroUsize = NonZeroUsize::new(1_024).unwrap();
 
+/// How long a quota is shown as it was read: what a hammered instance costs is one read a minute and organization.
+const KEPT_FOR: Duration = Duration::from_mins(1);
+
 /// Quotas of the organizations that this instance has limited lately.
 #[derive(Debug)]
-pub struct QuotaMemory(Mutex<LruCache<OrgKey, Option<Quota>>>);
+pub struct QuotaMemory(Mutex<LruCache<OrgKey, Known>>);
+
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    quota: Option<Quota>,
+    read_at: Timestamp,
+}
 
 impl Default for QuotaMemory {
     fn default() -> Self {
@@ -25,14 +35,9 @@ impl Default for QuotaMemory {
 }
 
 impl QuotaMemory {
-    /// As it was read when limiting started.
-    pub fn recall(&self, org: &OrgKey) -> Option<Quota> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(org).copied().flatten()
-    }
-
-    /// Reads it anew, for a limit that the store has just told. Where it cannot be read the answer goes without: a
-    /// limit is no reason to fail.
-    pub async fn read<S: Store>(
+    /// The quota as it was read when limiting started, or as it is read now. Where it cannot be read the answer goes
+    /// without: a limit is no reason to fail.
+    pub async fn show<S: Store>(
         &self,
         tenant: &Tenant,
         org: &OrgKey,
@@ -40,11 +45,22 @@ impl QuotaMemory {
         store: &S,
         meter: &Meter,
     ) -> Option<Quota> {
+        if let Some(known) = self.recall(org).filter(|known| now.since(known.read_at) < KEPT_FOR) {
+            return known.quota;
+        }
         let quota = directory::quota(tenant, org, now, store, meter).await.unwrap_or_else(|error| {
             tracing::warn!(%error, "the quota could not be read");
             None
         });
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).put(org.clone(), quota);
+        self.remember(org, Known { quota, read_at: now });
         quota
+    }
+
+    fn recall(&self, org: &OrgKey) -> Option<Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(org).copied()
+    }
+
+    fn remember(&self, org: &OrgKey, known: Known) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).put(org.clone(), known);
     }
 }

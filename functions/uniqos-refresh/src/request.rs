@@ -57,7 +57,7 @@ pub enum ExtractError {
 /// [`ExtractError`]; only [`ExtractError::Keys`] may pass.
 pub fn extract(
     request: &Request,
-    client: Client,
+    client: &Client,
     policy: &Policy,
     keyring: &Keyring,
     addresses: &LocalBuckets,
@@ -67,7 +67,8 @@ pub fn extract(
         return Err(ExtractError::CrossSite);
     }
     let network = client.network();
-    let presented = check_body(request.body().as_ref()).and_then(|()| authenticate(request, client, policy, keyring, moment));
+    let presented =
+        check_body(request.body().as_ref()).and_then(|()| authenticate(request, client, policy, keyring, moment));
     match presented {
         Ok(_) | Err(ExtractError::Keys(_)) => presented,
         Err(_) => match addresses.charge(&network, moment.now) {
@@ -93,7 +94,7 @@ fn check_body(body: &[u8]) -> Result<(), ExtractError> {
 
 fn authenticate(
     request: &Request,
-    client: Client,
+    client: &Client,
     policy: &Policy,
     keyring: &Keyring,
     moment: &Moment,

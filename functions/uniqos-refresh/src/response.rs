@@ -7,7 +7,7 @@ use rondo_shared::limit::{AdmitError, Balance, Limited};
 use rondo_shared::log::LogLine;
 use rondo_shared::mint::TokenPair;
 use rondo_shared::moment::{Moment, Timestamp};
-use rondo_shared::rotation::{How, RotateError, Rotated, Revocation};
+use rondo_shared::rotation::{How, Revocation, RotateError, Rotated};
 use rondo_shared::store::Usage;
 use rondo_shared::store::item::Quota;
 use rondo_shared::token::{Presented, TokenError};
@@ -60,6 +60,7 @@ impl Seen {
 
 /// What became of a request.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one lives per request")]
 pub enum Outcome {
     /// It walked, to its end or to where it failed.
     Walked(Result<(Rotated, TokenPair), Failure>),
@@ -118,7 +119,7 @@ const INTERNAL: Declared = declared(
     StatusCode::INTERNAL_SERVER_ERROR,
     "internal_error",
     "internal",
-    "Something went wrong on our side. The session is as it was; try again.",
+    "Something went wrong on our side. Keep the cookie and try again.",
 );
 const METHOD_NOT_ALLOWED: Declared =
     declared(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", VALIDATION.1, "This endpoint answers POST only.");
@@ -143,7 +144,7 @@ pub fn render(
         Outcome::Walked(Ok((rotated, pair))) => granted(reply(StatusCode::OK), rotated, pair, policy, moment),
         Outcome::Walked(Err(failure)) => {
             let error = error_of(failure);
-            refused(reply(error.status), &error, failure, policy, moment)
+            refused(reply(error.status), error, failure, policy, moment)
         }
         Outcome::Preflight => {
             let preflight = policy.cross_site.preflight_headers(request);
@@ -279,10 +280,9 @@ fn details_of(failure: &Failure) -> Value {
             json!([{"field": "body", "message": "must be a JSON object, or absent"}])
         }
         Failure::Extract(ExtractError::MalformedCookie(error)) => {
-            let message = match error {
-                TokenError::TooLong => "must not be longer than 4096 bytes",
-                _ => "must be three base64url parts of JSON",
-            };
+            let too_long = *error == TokenError::TooLong;
+            let message =
+                if too_long { "must not be over 4096 bytes" } else { "must be three base64url parts of JSON" };
             json!([{"field": COOKIE_FIELD, "message": message}])
         }
         Failure::Extract(_) | Failure::Admit { .. } | Failure::Rotate(_) | Failure::Signing(_) => Value::Null,

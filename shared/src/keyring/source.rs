@@ -10,9 +10,9 @@ use crate::moment::Timestamp;
 
 /// How old a ring may grow before it is read again. `promote` waits for this long too, so that no instance signs with a
 /// key that another has not yet read.
-pub const REREAD_INTERVAL: Duration = Duration::from_secs(300);
+pub const REREAD_INTERVAL: Duration = Duration::from_mins(5);
 /// How often an unknown `kid` may have the ring read again: what a flood of forged tokens can cost.
-pub const UNKNOWN_KID_INTERVAL: Duration = Duration::from_secs(60);
+pub const UNKNOWN_KID_INTERVAL: Duration = Duration::from_mins(1);
 
 /// A place that a keyring document is read from.
 #[derive(Clone, Debug)]

@@ -79,11 +79,7 @@ pub fn form_for(allowance: Allowance, tat: Option<Timestamp>, now: Timestamp) ->
 ///
 /// # Errors
 /// [`Limited`] where the bucket is empty; its `tat` stays as it is.
-pub fn take(
-    allowance: Allowance,
-    tat: Option<Timestamp>,
-    now: Timestamp,
-) -> Result<(Timestamp, Balance), Limited> {
+pub fn take(allowance: Allowance, tat: Option<Timestamp>, now: Timestamp) -> Result<(Timestamp, Balance), Limited> {
     let tat = match form_for(allowance, tat, now)? {
         Charge::Idle { to, .. } => to,
         Charge::Busy { by_millis, .. } => tat.unwrap_or(now).plus(millis(by_millis)),

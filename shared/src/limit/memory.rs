@@ -38,9 +38,7 @@ impl StoreBuckets {
     pub(super) fn guess(&self, bucket: &Key, allowance: Allowance, now: Timestamp) -> Guess {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match known.get(bucket) {
-            Some(tat) if *tat > now => {
-                gcra::still_limited(allowance, *tat, now).map_or(Guess::Busy, Guess::Limited)
-            }
+            Some(tat) if *tat > now => gcra::still_limited(allowance, *tat, now).map_or(Guess::Busy, Guess::Limited),
             Some(_) | None => Guess::Idle,
         }
     }

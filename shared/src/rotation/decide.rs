@@ -184,7 +184,6 @@ fn is_forgiven(facts: &Facts<'_>, policy: &RotationPolicy, now: Timestamp) -> bo
         && policy.amnesty.is_some_and(|amnesty| amnesty.from <= slot.minted_at && slot.minted_at < amnesty.to)
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::super::policy::Amnesty;
@@ -216,7 +215,13 @@ mod tests {
     }
 
     fn seal() -> Seal {
-        Seal { sealed_at: MINTED_AT, cause: Cause::SignOut, evidence: None, client: client(""), request_id: String::new() }
+        Seal {
+            sealed_at: MINTED_AT,
+            cause: Cause::SignOut,
+            evidence: None,
+            client: client(""),
+            request_id: String::new(),
+        }
     }
 
     fn policy(grace: Grace) -> RotationPolicy {
@@ -228,7 +233,14 @@ mod tests {
     }
 
     /// A token of generation 5 is presented by the client `who`, `age_millis` after the slot was put.
-    fn decided(seal: Option<&Seal>, slot: &Slot, newest: &[u32], policy: &RotationPolicy, age_millis: i64, who: &str) -> Decision {
+    fn decided(
+        seal: Option<&Seal>,
+        slot: &Slot,
+        newest: &[u32],
+        policy: &RotationPolicy,
+        age_millis: i64,
+        who: &str,
+    ) -> Decision {
         let newest: Vec<_> = newest.iter().map(|n| generation(*n)).collect();
         let facts = Facts { number: 5, gid: &gid(5), client: &client(who), seal, slot, newest: &newest };
         decide(&facts, policy, Timestamp::from_millis(MINTED_AT.millis() + age_millis))
@@ -323,7 +335,8 @@ mod tests {
         assert_eq!(decided(None, &stranger, &[6, 5], &window(10), 0, "first"), UNKNOWN);
         let newest = [Generation { parent: Some(Nonce::from_text("other")), ..generation(8) }, generation(7)];
         let slot = anothers();
-        let facts = Facts { number: 5, gid: &gid(5), client: &client("first"), seal: None, slot: &slot, newest: &newest };
+        let facts =
+            Facts { number: 5, gid: &gid(5), client: &client("first"), seal: None, slot: &slot, newest: &newest };
         assert_eq!(decide(&facts, &window(10), MINTED_AT), UNKNOWN);
     }
 
@@ -348,13 +361,17 @@ mod tests {
     #[test]
     fn an_amnesty_forgives_a_successor_of_that_time_which_nobody_used() {
         let millis = Timestamp::from_millis;
-        let with = |from, to| RotationPolicy { amnesty: Some(Amnesty { from: millis(from), to: millis(to) }), ..window(10) };
+        let with =
+            |from, to| RotationPolicy { amnesty: Some(Amnesty { from: millis(from), to: millis(to) }), ..window(10) };
         let covering = with(1_000_000, 1_000_001);
         assert_eq!(decided(None, &anothers(), &[6, 5], &covering, 60_000, "first"), REISSUE);
         assert_eq!(decided(None, &anothers(), &[7, 6], &covering, 60_000, "first"), reuse(Lag::StaleLineage));
         for beside in [with(999_000, 1_000_000), with(1_000_001, 2_000_000)] {
             assert_eq!(decided(None, &anothers(), &[6, 5], &beside, 60_000, "first"), reuse(Lag::RecentPredecessor));
         }
-        assert_eq!(decided(None, &anothers(), &[6, 5], &covering, 1_000_000_000, "first"), reuse(Lag::RecentPredecessor));
+        assert_eq!(
+            decided(None, &anothers(), &[6, 5], &covering, 1_000_000_000, "first"),
+            reuse(Lag::RecentPredecessor)
+        );
     }
 }

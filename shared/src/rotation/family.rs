@@ -6,15 +6,13 @@
 
 use std::time::Duration;
 
-use sha2::{Digest as _, Sha256};
-
 use crate::identity::{Client, FamilyId, Tenant};
 use crate::moment::Timestamp;
 use crate::store::item::{Generation, ReissueNote, Seal};
 use crate::store::{Item, Meter, Put, Query, Store, StoreError, keys};
 
 /// Added to every `expires_at`: more than clocks differ and than any grace window lasts.
-pub const EXPIRY_SLACK: Duration = Duration::from_secs(3_600);
+pub const EXPIRY_SLACK: Duration = Duration::from_hours(1);
 /// Items read at once when a whole family is read: under 1 MB, since each is under 1 KB.
 const PAGE: u16 = 500;
 
@@ -73,11 +71,10 @@ pub fn until_session_ends(session_expires_at: Timestamp) -> i64 {
     session_expires_at.plus(EXPIRY_SLACK).secs_rounded_up()
 }
 
-/// A client's place among the reissue notes of a generation: 16 hexadecimal digits of SHA-256.
+/// A client's place among the reissue notes of a generation.
 #[must_use]
 pub fn client_hash(client: &Client) -> String {
-    let digest = Sha256::new().chain_update(client.ip()).chain_update([0]).chain_update(client.user_agent()).finalize();
-    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    keys::digest(&[&client.ip(), client.user_agent()])
 }
 
 /// Everything that stands of a family.
@@ -179,7 +176,7 @@ mod tests {
     fn clients_that_differ_in_address_or_agent_have_notes_of_their_own() {
         let hash = |ip: &str, agent: &str| client_hash(&Client::new(Some(ip.parse().unwrap()), agent));
         let one = hash("192.0.2.1", "a");
-        assert_eq!(one.len(), 16);
+        assert_eq!(one.len(), 22);
         assert!(one != hash("192.0.2.2", "a") && one != hash("192.0.2.1", "b"));
     }
 }

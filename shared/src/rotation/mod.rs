@@ -118,7 +118,14 @@ pub async fn rotate<S: Store>(
         Put::Standing(item) => Slot::standing(Generation::from_item(&item)?, &moment.attempt),
     };
     let (seal, generations) = family::read_newest(&newest?)?;
-    let facts = Facts { number: claims.generation, gid: &claims.gid, client, seal: seal.as_ref(), slot: &slot, newest: &generations };
+    let facts = Facts {
+        number: claims.generation,
+        gid: &claims.gid,
+        client,
+        seal: seal.as_ref(),
+        slot: &slot,
+        newest: &generations,
+    };
 
     match decide(&facts, policy, moment.now) {
         Decision::Rotate => Ok(Rotated { live: slot.into_generation(), admitted, how: How::Rotated }),

@@ -10,7 +10,7 @@ use crate::moment::Timestamp;
 pub const CONFLICT_WINDOW: Duration = Duration::from_secs(2);
 /// The longest grace window that a deployment may set. A stolen token goes unnoticed for this long at most after the
 /// victim has rotated it.
-pub const GRACE_WINDOW_MAX: Duration = Duration::from_secs(60);
+pub const GRACE_WINDOW_MAX: Duration = Duration::from_mins(1);
 
 /// How long after a rotation its predecessor's token is believed to be a retry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +83,8 @@ mod tests {
             absolute: Duration::from_secs(1_000),
             amnesty: None,
         };
-        let at = |now, session| policy.token_expires_at(Timestamp::from_millis(now), Timestamp::from_secs(session)).secs();
+        let at =
+            |now, session| policy.token_expires_at(Timestamp::from_millis(now), Timestamp::from_secs(session)).secs();
         assert_eq!(at(1_500, 1_000), 101);
         assert_eq!([at(0, 99), at(0, 100), at(0, 101)], [99, 100, 100]);
     }

@@ -13,6 +13,7 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedHttpClient};
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::create_table::CreateTableError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
@@ -77,9 +78,7 @@ impl DynamoStore {
     /// Prepares a client; the first call connects. Time-outs and retries are this file's constants.
     pub async fn connect(endpoint: &Endpoint, table: &str) -> Self {
         match endpoint {
-            Endpoint::Local { url } => {
-                Self::over(aws_smithy_http_client::Builder::new().build_http(), url, table)
-            }
+            Endpoint::Local { url } => Self::over(aws_smithy_http_client::Builder::new().build_http(), url, table),
             Endpoint::Function => {
                 let credentials = aws_config::environment::EnvironmentVariableCredentialsProvider::new();
                 let region = aws_config::environment::EnvironmentVariableRegionProvider::new();
@@ -138,7 +137,9 @@ impl DynamoStore {
         }
         match request.send().await {
             Ok(_) => {}
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_in_use_exception()) => return Ok(()),
+            Err(error) if error.as_service_error().is_some_and(CreateTableError::is_resource_in_use_exception) => {
+                return Ok(());
+            }
             Err(error) => return Err(classify(&error)),
         }
         let ttl = TimeToLiveSpecification::builder().attribute_name(&definition.ttl_attribute).enabled(true);
@@ -153,12 +154,15 @@ impl DynamoStore {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn build_error(error: aws_sdk_dynamodb::error::BuildError) -> StoreError {
     StoreError::Misconfigured(error.to_string())
 }
 
 fn over_tls() -> SharedHttpClient {
-    aws_smithy_http_client::Builder::new().tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring)).build_https()
+    aws_smithy_http_client::Builder::new()
+        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+        .build_https()
 }
 
 fn timeouts() -> TimeoutConfig {
@@ -378,7 +382,9 @@ fn refused(reasons: &[CancellationReason]) -> Result<Opened, StoreError> {
 fn classify<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> StoreError {
     match error {
         SdkError::TimeoutError(_) => StoreError::TimedOut("time-out".to_owned()),
-        SdkError::DispatchFailure(failure) if failure.is_timeout() => StoreError::TimedOut("connect time-out".to_owned()),
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => {
+            StoreError::TimedOut("connect time-out".to_owned())
+        }
         SdkError::DispatchFailure(failure) => {
             let what = failure.as_connector_error().map(root_of).unwrap_or_default();
             StoreError::Unavailable(what)
@@ -407,9 +413,9 @@ fn of_service(code: Option<&str>, status: u16) -> StoreError {
             | "RequestLimitExceeded"
             | "LimitExceededException",
         ) => StoreError::Throttled(what),
-        Some("TransactionConflictException" | "TransactionInProgressException" | "ReplicatedWriteConflictException") => {
-            StoreError::Contended(what)
-        }
+        Some(
+            "TransactionConflictException" | "TransactionInProgressException" | "ReplicatedWriteConflictException",
+        ) => StoreError::Contended(what),
         Some("InternalServerError" | "ServiceUnavailable") | None => StoreError::Unavailable(what),
         Some(_) if status >= 500 => StoreError::Unavailable(what),
         Some(_) => StoreError::Misconfigured(what),
@@ -452,6 +458,7 @@ fn to_attributes(item: &Item) -> HashMap<String, AttributeValue> {
 }
 
 /// Attributes of types that no item of ours uses are left out: a team's own system may keep more on an item.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the enumeration is not exhaustive")]
 fn from_attributes(attributes: Option<&HashMap<String, AttributeValue>>) -> Result<Item, StoreError> {
     let malformed = |what: &str| StoreError::Malformed { kind: "item", what: what.to_owned() };
     let attributes = attributes.ok_or_else(|| malformed("the store did not hand back what stands"))?;

@@ -3,6 +3,8 @@
 //!
 //! The same table as a sheet, with operations and costs, is `infra/access-patterns.md`.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest as _, Sha256};
 
@@ -83,17 +85,25 @@ pub fn quota(day: &str) -> String {
     format!("{QUOTA_PREFIX}{}", encoded(day))
 }
 
-/// A rate bucket: `policy` says what is counted, `names` for whom. Names are hashed, each with its length, so that a
-/// bucket's key has one size and tells nobody's name.
+/// A rate bucket: `policy` says what is counted, `names` for whom. The names are hashed, so that a bucket's key has one
+/// size and tells nobody's name.
 #[must_use]
 pub fn bucket(policy: &str, names: &[&str]) -> Key {
+    Key { pk: format!("RATE#{}#{}", encoded(policy), digest(names)), sk: BUCKET.to_owned() }
+}
+
+/// 128 bits of SHA-256 over texts, each with its length, in base64url (22 characters): a name for them that cannot be
+/// mistaken for that of others.
+#[must_use]
+pub fn digest(texts: &[&str]) -> String {
     let mut hash = Sha256::new();
-    for name in names {
-        hash.update(u64::try_from(name.len()).unwrap_or(u64::MAX).to_be_bytes());
-        hash.update(name);
+    for text in texts {
+        hash.update(u64::try_from(text.len()).unwrap_or(u64::MAX).to_be_bytes());
+        hash.update(text);
     }
-    let digest: String = hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    Key { pk: format!("RATE#{}#{digest}", encoded(policy)), sk: BUCKET.to_owned() }
+    let whole: [u8; 32] = hash.finalize().into();
+    let (first, _) = whole.split_at(16);
+    URL_SAFE_NO_PAD.encode(first)
 }
 
 #[cfg(test)]

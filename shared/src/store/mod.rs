@@ -68,6 +68,16 @@ pub enum Charge {
     },
 }
 
+impl Charge {
+    /// The moment at which the charge is made.
+    #[must_use]
+    pub const fn now(self) -> Timestamp {
+        match self {
+            Self::Idle { now, .. } | Self::Busy { now, .. } => now,
+        }
+    }
+}
+
 /// The outcome of a [`Charge`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Charged {
@@ -178,9 +188,8 @@ impl Meter {
     /// What has been counted until now.
     #[must_use]
     pub fn usage(&self) -> Usage {
-        let units = |counter: &AtomicU64| {
-            f64::from(u32::try_from(counter.load(Ordering::Relaxed)).unwrap_or(u32::MAX)) / 2.0
-        };
+        let units =
+            |counter: &AtomicU64| f64::from(u32::try_from(counter.load(Ordering::Relaxed)).unwrap_or(u32::MAX)) / 2.0;
         Usage {
             calls: self.calls.load(Ordering::Relaxed),
             read_units: units(&self.read_half_units),
@@ -190,7 +199,12 @@ impl Meter {
 }
 
 /// Units come in halves (an eventually consistent read); counting them whole keeps sums exact.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::as_conversions, reason = "small, not negative")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::as_conversions,
+    reason = "small, not negative"
+)]
 fn halves(units: f64) -> u64 {
     (units * 2.0).round() as u64
 }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use cookie::{Cookie, SameSite};
 use lambda_http::http::HeaderMap;
 
 /// Every value of the named cookie, in the order in which the client sent them: browsers send the one with the
@@ -22,6 +21,27 @@ pub fn values(headers: &HeaderMap, name: &str) -> Vec<String> {
     values
 }
 
+/// On which cross-site requests clients send a cookie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SameSite {
+    /// On none.
+    Strict,
+    /// On navigations to us.
+    Lax,
+    /// On all.
+    None,
+}
+
+impl SameSite {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Strict => "Strict",
+            Self::Lax => "Lax",
+            Self::None => "None",
+        }
+    }
+}
+
 /// What a refresh cookie looks like; its value and age are given when one is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CookieShape {
@@ -36,16 +56,13 @@ pub struct CookieShape {
 }
 
 impl CookieShape {
-    /// A `Set-Cookie` that keeps `value` for `max_age`, out of reach of scripts.
+    /// A `Set-Cookie` that keeps `value`, which is a token or empty, for `max_age`, out of reach of scripts.
     #[must_use]
     pub fn set(&self, value: &str, max_age: Duration) -> String {
-        let max_age = cookie::time::Duration::try_from(max_age).unwrap_or(cookie::time::Duration::ZERO);
-        let mut cookie = Cookie::build((self.name, value)).path(self.path).http_only(true).same_site(self.same_site);
-        // A flag that is set to false would be left out too; saying it only where it is true keeps this plain.
-        if self.secure {
-            cookie = cookie.secure(true);
-        }
-        cookie.max_age(max_age).build().to_string()
+        let Self { name, path, same_site, secure } = *self;
+        let secure = if secure { " Secure;" } else { "" };
+        let same_site = same_site.as_str();
+        format!("{name}={value}; Path={path}; HttpOnly;{secure} SameSite={same_site}; Max-Age={}", max_age.as_secs())
     }
 
     /// A `Set-Cookie` that makes the client forget the cookie.
@@ -79,8 +96,8 @@ mod tests {
     fn a_cookie_is_set_with_all_its_attributes_and_cleared_with_the_same_path() {
         let shape = CookieShape { name: "r", path: "/v1/auth", same_site: SameSite::Strict, secure: true };
         let set = shape.set("x.y.z", Duration::from_secs(60));
-        assert_eq!(set, "r=x.y.z; HttpOnly; SameSite=Strict; Secure; Path=/v1/auth; Max-Age=60");
-        assert_eq!(shape.clear(), "r=; HttpOnly; SameSite=Strict; Secure; Path=/v1/auth; Max-Age=0");
+        assert_eq!(set, "r=x.y.z; Path=/v1/auth; HttpOnly; Secure; SameSite=Strict; Max-Age=60");
+        assert_eq!(shape.clear(), "r=; Path=/v1/auth; HttpOnly; Secure; SameSite=Strict; Max-Age=0");
         assert!(!CookieShape { secure: false, ..shape }.set("x", Duration::ZERO).contains("Secure"));
     }
 }

@@ -115,7 +115,9 @@ mod tests {
     #[test]
     fn a_browser_of_a_listed_origin_is_told_so_and_no_other_is() {
         let listed = headers(&[("origin", "https://app.example.com")]);
-        let told = |names: Vec<(HeaderName, HeaderValue)>| names.into_iter().map(|(name, _)| name.to_string()).collect::<Vec<_>>();
+        let told = |names: Vec<(HeaderName, HeaderValue)>| {
+            names.into_iter().map(|(name, _)| name.to_string()).collect::<Vec<_>>()
+        };
         assert_eq!(told(policy().answer_headers(&listed)).len(), 4);
         assert_eq!(told(policy().preflight_headers(&listed)).len(), 3);
         let foreign = headers(&[("origin", "https://evil.example")]);

@@ -19,8 +19,19 @@ use serde::de::Error as _;
 use serde_json::{Map, Value};
 
 /// Characters that no URI holds as they are.
-const NOT_IN_A_URI: &AsciiSet =
-    &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'`').add(b'{').add(b'}').add(b'|').add(b'\\').add(b'^').add(b'?');
+const NOT_IN_A_URI: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'<')
+    .add(b'>')
+    .add(b'`')
+    .add(b'{')
+    .add(b'}')
+    .add(b'|')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'?');
 /// Longest path or query that is kept, in bytes; gateways allow some 10 kB for a whole request line.
 const URI_PART_MAX_BYTES: usize = 8_192;
 
@@ -191,13 +202,16 @@ mod tests {
     #[test]
     fn paths_hosts_and_queries_that_make_no_uri_do_not_panic() {
         for path in ["/a b/\u{e9}", "5:99999999", "", "//[", &"/x".repeat(100_000)] {
-            http_api(json!({"rawPath": path, "rawQueryString": path, "headers": {"Host": "a b:99999", "x-forwarded-proto": "ä"}}));
+            http_api(
+                json!({"rawPath": path, "rawQueryString": path, "headers": {"Host": "a b:99999", "x-forwarded-proto": "ä"}}),
+            );
         }
     }
 
     #[test]
     fn one_odd_header_does_not_spoil_the_others() {
-        let request = http_api(json!({"headers": {"user-agent": "Jos\u{e9}\n", "b\u{e9}d": "x", "x-fine": "yes", "odd": null}}));
+        let request =
+            http_api(json!({"headers": {"user-agent": "Jos\u{e9}\n", "b\u{e9}d": "x", "x-fine": "yes", "odd": null}}));
         assert_eq!(request.headers()["user-agent"], "Jos??");
         assert_eq!(request.headers()["x-fine"], "yes");
     }

@@ -1,143 +1,10 @@
-//! What stands in the table: items as the port carries them, and the typed items that the walk reads and writes.
-//!
-//! Each typed item has `to_item` and `from_item`; this file is the schema. It knows no AWS type.
+//! The items of a family, and a session's entry in its user's collection.
 
-use std::collections::BTreeMap;
-
-use super::keys::{self, Key};
-use super::{Charge, StoreError};
+use super::{EXPIRES_AT, Fields, Item, with_client};
 use crate::identity::{Client, FamilyId, OrgKey, Subject, Tenant};
 use crate::moment::{Nonce, Timestamp};
-
-/// The attribute by which DynamoDB deletes items some time after they expired, in epoch seconds.
-pub const EXPIRES_AT: &str = "expires_at";
-/// The attribute of a rate bucket that holds its theoretical arrival time, in epoch milliseconds.
-pub const TAT: &str = "tat";
-/// The attribute that a transaction checks before it opens a session.
-pub const STATUS: &str = "status";
-/// The value of [`STATUS`] that lets sessions be opened.
-pub const ACTIVE: &str = "active";
-
-/// The value of an attribute.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Value {
-    /// Text.
-    S(String),
-    /// A whole number.
-    N(i64),
-}
-
-/// An attribute's value may be a `gid`, so that none is ever shown.
-impl std::fmt::Debug for Value {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::S(_) => "S(…)",
-            Self::N(_) => "N(…)",
-        })
-    }
-}
-
-/// An item: its key and its other attributes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Item {
-    /// Where it stands.
-    pub key: Key,
-    /// All attributes but the key's.
-    pub attributes: BTreeMap<String, Value>,
-}
-
-impl Item {
-    /// An item without attributes.
-    #[must_use]
-    pub fn at(key: Key) -> Self {
-        Self { key, attributes: BTreeMap::new() }
-    }
-
-    /// With a text attribute; an absent one is left out.
-    #[must_use]
-    pub fn text(mut self, name: &str, value: impl Into<Option<String>>) -> Self {
-        if let Some(value) = value.into() {
-            self.attributes.insert(name.to_owned(), Value::S(value));
-        }
-        self
-    }
-
-    /// With a number; an absent one is left out.
-    #[must_use]
-    pub fn number(mut self, name: &str, value: impl Into<Option<i64>>) -> Self {
-        if let Some(value) = value.into() {
-            self.attributes.insert(name.to_owned(), Value::N(value));
-        }
-        self
-    }
-
-    /// Bytes as DynamoDB counts them: attribute names and values, numbers at their widest.
-    #[must_use]
-    pub fn size_bytes(&self) -> usize {
-        let value = |value: &Value| match value {
-            Value::S(text) => text.len(),
-            Value::N(_) => 21,
-        };
-        let attributes: usize = self.attributes.iter().map(|(name, v)| name.len() + value(v)).sum();
-        attributes + "pk".len() + self.key.pk.len() + "sk".len() + self.key.sk.len()
-    }
-}
-
-/// Reads a typed item's attributes, naming the kind and the attribute where one is missing or malformed.
-struct Fields<'a> {
-    kind: &'static str,
-    item: &'a Item,
-}
-
-impl Fields<'_> {
-    fn malformed(&self, what: impl Into<String>) -> StoreError {
-        StoreError::Malformed { kind: self.kind, what: what.into() }
-    }
-
-    fn text_if_any(&self, name: &str) -> Result<Option<&str>, StoreError> {
-        match self.item.attributes.get(name) {
-            None => Ok(None),
-            Some(Value::S(text)) => Ok(Some(text)),
-            Some(Value::N(_)) => Err(self.malformed(format!("{name} is not text"))),
-        }
-    }
-
-    fn text(&self, name: &str) -> Result<&str, StoreError> {
-        self.text_if_any(name)?.ok_or_else(|| self.malformed(format!("{name} is missing")))
-    }
-
-    fn number_if_any(&self, name: &str) -> Result<Option<i64>, StoreError> {
-        match self.item.attributes.get(name) {
-            None => Ok(None),
-            Some(Value::N(number)) => Ok(Some(*number)),
-            Some(Value::S(_)) => Err(self.malformed(format!("{name} is not a number"))),
-        }
-    }
-
-    fn number(&self, name: &str) -> Result<i64, StoreError> {
-        self.number_if_any(name)?.ok_or_else(|| self.malformed(format!("{name} is missing")))
-    }
-
-    fn parsed<T: std::str::FromStr>(&self, name: &str, text: &str) -> Result<T, StoreError> {
-        text.parse().map_err(|_| self.malformed(format!("{name} is out of bounds")))
-    }
-
-    fn name_if_any<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>, StoreError> {
-        self.text_if_any(name)?.map(|text| self.parsed(name, text)).transpose()
-    }
-
-    fn client(&self) -> Result<Client, StoreError> {
-        let ip = self.text_if_any("ip")?.and_then(|ip| ip.parse().ok());
-        Ok(Client::new(ip, self.text_if_any("user_agent")?.unwrap_or_default()))
-    }
-
-    fn generation_number(&self, name: &str, text: &str) -> Result<u32, StoreError> {
-        match text.parse() {
-            Ok(number) if text.len() == 10 => Ok(number),
-            Ok(_) | Err(_) => Err(self.malformed(format!("{name} is not ten digits"))),
-        }
-    }
-}
+use crate::store::StoreError;
+use crate::store::keys::{self, Key};
 
 /// One generation of a family: that it stands is what retires its predecessor.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -225,10 +92,6 @@ impl Generation {
             opening,
         })
     }
-}
-
-fn with_client(item: Item, client: &Client) -> Item {
-    item.text("ip", client.ip()).text("user_agent", client.user_agent().to_owned())
 }
 
 /// Why a family ended.
@@ -331,17 +194,11 @@ impl Seal {
         let evidence = generation("presented_generation")?.zip(generation("live_generation")?);
         Ok(Self {
             sealed_at: Timestamp::from_millis(fields.number("sealed_at")?),
-            cause: fields.parsed_cause()?,
+            cause: fields.text("cause")?.parse().map_err(|()| fields.malformed("cause is unknown"))?,
             evidence: evidence.map(|(presented, live)| Evidence { presented, live }),
             client: fields.client()?,
             request_id: fields.text("request_id")?.to_owned(),
         })
-    }
-}
-
-impl Fields<'_> {
-    fn parsed_cause(&self) -> Result<Cause, StoreError> {
-        self.text("cause")?.parse().map_err(|()| self.malformed("cause is unknown"))
     }
 }
 
@@ -428,140 +285,6 @@ impl SessionEntry {
             session_expires_at: Timestamp::from_secs(fields.number("session_expires_at")?),
             label: fields.text_if_any("label")?.map(str::to_owned),
         })
-    }
-}
-
-/// A user as the directory knows one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UserProfile {
-    /// Whether sessions may be opened for the user.
-    pub status: AccountStatus,
-    /// What to call the user.
-    pub name: Option<String>,
-    /// The user's e-mail address.
-    pub email: Option<String>,
-}
-
-/// Whether an account may be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AccountStatus {
-    /// It may.
-    Active,
-    /// Not now.
-    Suspended,
-    /// No longer: the tombstone of a removed user.
-    Removed,
-}
-
-impl AccountStatus {
-    /// As items spell it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => ACTIVE,
-            Self::Suspended => "suspended",
-            Self::Removed => "removed",
-        }
-    }
-}
-
-impl std::str::FromStr for AccountStatus {
-    type Err = ();
-    fn from_str(text: &str) -> Result<Self, ()> {
-        [Self::Active, Self::Suspended, Self::Removed].into_iter().find(|s| s.as_str() == text).ok_or(())
-    }
-}
-
-impl UserProfile {
-    const KIND: &str = "user";
-
-    /// Where a user's profile stands.
-    #[must_use]
-    pub fn key(tenant: &Tenant, subject: &Subject) -> Key {
-        Key { pk: keys::user(tenant, subject), sk: keys::PROFILE.to_owned() }
-    }
-
-    /// As the user's item.
-    #[must_use]
-    pub fn to_item(&self, tenant: &Tenant, subject: &Subject) -> Item {
-        Item::at(Self::key(tenant, subject))
-            .text(STATUS, self.status.as_str().to_owned())
-            .text("name", self.name.clone())
-            .text("email", self.email.clone())
-    }
-
-    /// From the user's item.
-    ///
-    /// # Errors
-    /// [`StoreError::Malformed`] where an attribute is missing or of another form.
-    pub fn from_item(item: &Item) -> Result<Self, StoreError> {
-        let fields = Fields { kind: Self::KIND, item };
-        Ok(Self {
-            status: fields.text(STATUS)?.parse().map_err(|()| fields.malformed("status is unknown"))?,
-            name: fields.text_if_any("name")?.map(str::to_owned),
-            email: fields.text_if_any("email")?.map(str::to_owned),
-        })
-    }
-}
-
-/// An organization's item.
-#[must_use]
-pub fn org_item(tenant: &Tenant, org: &OrgKey, name: &str) -> Item {
-    Item::at(Key { pk: keys::org(tenant, org), sk: keys::PROFILE.to_owned() }).text("name", name.to_owned())
-}
-
-/// What an organization has used of its plan in one billing period.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Quota {
-    /// Turns used in the period.
-    pub turns_used: i64,
-    /// Turns the plan allows in the period.
-    pub turns_limit: i64,
-    /// Active relationships.
-    pub relationships_used: i64,
-    /// Active relationships the plan allows.
-    pub relationships_limit: i64,
-    /// When the period, and the quota, rolls over.
-    pub resets_at: Timestamp,
-}
-
-impl Quota {
-    const KIND: &str = "quota";
-
-    /// As the organization's item for the period that began on `day` (`2026-11-01`).
-    #[must_use]
-    pub fn to_item(&self, tenant: &Tenant, org: &OrgKey, day: &str) -> Item {
-        Item::at(Key { pk: keys::org(tenant, org), sk: keys::quota(day) })
-            .number("turns_used", self.turns_used)
-            .number("turns_limit", self.turns_limit)
-            .number("relationships_used", self.relationships_used)
-            .number("relationships_limit", self.relationships_limit)
-            .number("resets_at", self.resets_at.millis())
-    }
-
-    /// From the organization's item.
-    ///
-    /// # Errors
-    /// [`StoreError::Malformed`] where an attribute is missing or of another form.
-    pub fn from_item(item: &Item) -> Result<Self, StoreError> {
-        let fields = Fields { kind: Self::KIND, item };
-        Ok(Self {
-            turns_used: fields.number("turns_used")?,
-            turns_limit: fields.number("turns_limit")?,
-            relationships_used: fields.number("relationships_used")?,
-            relationships_limit: fields.number("relationships_limit")?,
-            resets_at: Timestamp::from_millis(fields.number("resets_at")?),
-        })
-    }
-}
-
-impl Charge {
-    /// The moment at which the charge is made.
-    #[must_use]
-    pub const fn now(self) -> Timestamp {
-        match self {
-            Self::Idle { now, .. } | Self::Busy { now, .. } => now,
-        }
     }
 }
 

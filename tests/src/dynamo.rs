@@ -1,0 +1,88 @@
+//! A DynamoDB in this process, spoken to over HTTP like any other.
+
+use std::net::TcpListener;
+
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use dynoxide::Database;
+use rondo_shared::store::dynamo::DynamoStore;
+use rondo_shared::store::table::TableDefinition;
+use serde_json::{Value, json};
+
+/// The table's name in every test.
+pub const TABLE: &str = "rondo";
+
+/// An embedded DynamoDB with the table that the template deploys. It lives on a thread of its own, since its handlers
+/// block, and ends with the test's process.
+pub struct LocalDynamo {
+    url: String,
+    database: Database,
+}
+
+impl LocalDynamo {
+    /// Starts one on a free port of 127.0.0.1, in memory.
+    pub async fn start() -> Self {
+        let database = Database::memory().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let served = database.clone();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+                dynoxide::server::serve_on(listener, served).await;
+            });
+        });
+        let dynamo = Self { url, database };
+        dynamo.store(plain_http()).create_table(&TableDefinition::from_template().unwrap()).await.unwrap();
+        dynamo
+    }
+
+    /// A store on the table, over the given HTTP client.
+    pub fn store(&self, http: SharedHttpClient) -> DynamoStore {
+        DynamoStore::over(http, &self.url, TABLE)
+    }
+
+    /// Where it answers.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Every item whose partition key begins with `prefix`, as DynamoDB JSON: what no function may ask.
+    pub fn items(&self, prefix: &str) -> Vec<Value> {
+        let request = json!({"TableName": TABLE, "ConsistentRead": true});
+        let scanned = self.database.scan(serde_json::from_value(request).unwrap()).unwrap();
+        let items = serde_json::to_value(scanned).unwrap()["Items"].as_array().unwrap().clone();
+        items.into_iter().filter(|item| item["pk"]["S"].as_str().unwrap().starts_with(prefix)).collect()
+    }
+
+    /// The sort keys of all items whose partition key begins with `prefix`, in order.
+    pub fn sort_keys(&self, prefix: &str) -> Vec<String> {
+        let mut keys: Vec<_> =
+            self.items(prefix).iter().map(|item| item["sk"]["S"].as_str().unwrap().to_owned()).collect();
+        keys.sort();
+        keys
+    }
+
+    /// Deletes items by hand: what no function may do.
+    pub fn delete(&self, items: &[Value]) {
+        for item in items {
+            let key = json!({"pk": item["pk"], "sk": item["sk"]});
+            let request = json!({"TableName": TABLE, "Key": key});
+            self.database.delete_item(serde_json::from_value(request).unwrap()).unwrap();
+        }
+    }
+
+    /// Puts items back by hand, as restoring an older copy does.
+    pub fn put(&self, items: &[Value]) {
+        for item in items {
+            let request = json!({"TableName": TABLE, "Item": item});
+            self.database.put_item(serde_json::from_value(request).unwrap()).unwrap();
+        }
+    }
+}
+
+/// A plain HTTP client without faults.
+pub fn plain_http() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new().build_http()
+}
