@@ -1,0 +1,41 @@
+# A menu. `make dev` and `make test` each do all the set-up that they need on a machine with Rust, a C compiler and Python.
+CARGO_LAMBDA := 1.9.2
+CARGO_DENY := 0.20.2
+TOOLS := .tools
+RONDO := cargo run --quiet --locked --package rondo --
+
+.PHONY: dev test demo budget lint deny clean help
+
+help:           ## this menu
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+
+dev: $(TOOLS)/bin/cargo-lambda ## the local stack: DynamoDB, the functions, a demo session, curl commands (ARGS="--grace-secs 3")
+	@$(RONDO) dev $(ARGS)
+
+demo:           ## plays a refresh, two tabs, a lost response and a theft against the running stack
+	@$(RONDO) demo $(ARGS)
+
+test: $(TOOLS)/bin/cargo-lambda ## every test, the end-to-end one included
+	cargo test --locked --workspace
+	cargo build --locked --package rondo --package uniqos-refresh
+	$(RONDO) smoke
+
+budget:         ## prints what each outcome costs
+	cargo test --locked --quiet --package rondo-tests --test budget -- --nocapture
+
+lint:           ## format and clippy, warnings denied
+	cargo fmt --all -- --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+deny: $(TOOLS)/bin/cargo-deny ## licences, sources and bans of every dependency
+	$(TOOLS)/bin/cargo-deny --locked check bans licenses sources
+
+clean:          ## the local stack's data and the pinned tools
+	rm -rf .rondo $(TOOLS)
+
+$(TOOLS)/bin/cargo-lambda:
+	python3 -m venv $(TOOLS)
+	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check cargo-lambda==$(CARGO_LAMBDA)
+
+$(TOOLS)/bin/cargo-deny:
+	cargo install --quiet --locked --root $(TOOLS) cargo-deny@$(CARGO_DENY)
