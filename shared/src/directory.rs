@@ -1,8 +1,8 @@
-//! What the products' answers show beside tokens: here, an organization's quota.
+//! What the products' answers show beside tokens: an organization's quota, a user's organizations.
 
-use crate::identity::{OrgKey, Tenant};
+use crate::identity::{OrgKey, Subject, Tenant};
 use crate::moment::Timestamp;
-use crate::store::item::Quota;
+use crate::store::item::{Membership, Quota};
 use crate::store::{Meter, Query, Store, StoreError, keys};
 
 /// The organization's quota for the billing period that `now` lies in: the newest period that has begun, unless it has
@@ -29,4 +29,27 @@ pub async fn quota<S: Store>(
     let newest = store.query(&query, meter).await?;
     let quota = newest.first().map(Quota::from_item).transpose()?;
     Ok(quota.filter(|quota| now < quota.resets_at))
+}
+
+/// Most organizations that an answer shows of one user.
+pub const MEMBERSHIPS_MAX: u16 = 100;
+
+/// The user's organizations, by key, [`MEMBERSHIPS_MAX`] at most. One query, 1 RRU for each 4 KB.
+///
+/// # Errors
+/// [`StoreError`] where they cannot be read.
+pub async fn memberships<S: Store>(
+    tenant: &Tenant,
+    subject: &Subject,
+    store: &S,
+    meter: &Meter,
+) -> Result<Vec<Membership>, StoreError> {
+    let query = Query {
+        pk: keys::user(tenant, subject),
+        from: keys::MEMBERSHIP_PREFIX.to_owned(),
+        to: format!("{}{}", keys::MEMBERSHIP_PREFIX, keys::AFTER),
+        newest_first: false,
+        limit: MEMBERSHIPS_MAX,
+    };
+    store.query(&query, meter).await?.iter().map(Membership::from_item).collect()
 }

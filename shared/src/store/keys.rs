@@ -18,6 +18,8 @@ pub const SEAL: &str = "SEAL";
 pub const REISSUE_PREFIX: &str = "CLIENT#";
 /// A user's sessions.
 pub const SESSION_PREFIX: &str = "SESSION#";
+/// A user's memberships.
+pub const MEMBERSHIP_PREFIX: &str = "ORG#";
 /// An organization's quota periods, by the day on which each began.
 pub const QUOTA_PREFIX: &str = "QUOTA#";
 /// A user's or an organization's own item.
@@ -71,6 +73,12 @@ pub fn user(tenant: &Tenant, subject: &Subject) -> String {
 #[must_use]
 pub fn session(family: FamilyId) -> String {
     format!("{SESSION_PREFIX}{family}")
+}
+
+/// The sort key of a membership in its user's collection.
+#[must_use]
+pub fn membership(org: &OrgKey) -> String {
+    format!("{MEMBERSHIP_PREFIX}{}", encoded(org.as_str()))
 }
 
 /// The item collection of an organization: profile and quota periods.

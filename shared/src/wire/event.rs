@@ -178,7 +178,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn http_api(changes: Value) -> Request {
+    fn http_api(changes: &Value) -> Request {
         let mut event = json!({
             "version": "2.0", "routeKey": "$default", "rawPath": "/v1/auth/refresh", "rawQueryString": "",
             "headers": {"host": "example.com"}, "isBase64Encoded": false,
@@ -193,9 +193,9 @@ mod tests {
 
     #[test]
     fn a_body_that_is_not_the_base64_it_claims_to_be_stays_as_it_is() {
-        let request = http_api(json!({"body": "%%%", "isBase64Encoded": true}));
+        let request = http_api(&json!({"body": "%%%", "isBase64Encoded": true}));
         assert_eq!(request.body().as_ref(), b"%%%");
-        let request = http_api(json!({"body": "e30=", "isBase64Encoded": true}));
+        let request = http_api(&json!({"body": "e30=", "isBase64Encoded": true}));
         assert_eq!(request.body().as_ref(), b"{}");
     }
 
@@ -211,14 +211,14 @@ mod tests {
     #[test]
     fn one_odd_header_does_not_spoil_the_others() {
         let request =
-            http_api(json!({"headers": {"user-agent": "Jos\u{e9}\n", "b\u{e9}d": "x", "x-fine": "yes", "odd": null}}));
+            http_api(&json!({"headers": {"user-agent": "Jos\u{e9}\n", "b\u{e9}d": "x", "x-fine": "yes", "odd": null}}));
         assert_eq!(request.headers()["user-agent"], "Jos??");
         assert_eq!(request.headers()["x-fine"], "yes");
     }
 
     #[test]
     fn one_odd_cookie_does_not_spoil_the_others() {
-        let request = http_api(json!({"cookies": ["theme=d\u{e4}rk", "uniqos_refresh=abc"]}));
+        let request = http_api(&json!({"cookies": ["theme=d\u{e4}rk", "uniqos_refresh=abc"]}));
         assert_eq!(request.headers()["cookie"], "theme=d?rk; uniqos_refresh=abc");
     }
 

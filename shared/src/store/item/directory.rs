@@ -79,6 +79,43 @@ impl UserProfile {
     }
 }
 
+/// That a user belongs to an organization, in the user's collection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Membership {
+    /// The organization.
+    pub org: OrgKey,
+    /// What the organization is called, as answers show it.
+    pub name: String,
+    /// Whether it is the one that the user acts for unless another is named.
+    pub is_default: bool,
+}
+
+impl Membership {
+    const KIND: &str = "membership";
+
+    /// As the user's item.
+    #[must_use]
+    pub fn to_item(&self, tenant: &Tenant, subject: &Subject) -> Item {
+        Item::at(Key { pk: keys::user(tenant, subject), sk: keys::membership(&self.org) })
+            .text("org", self.org.as_str().to_owned())
+            .text("name", self.name.clone())
+            .number("is_default", i64::from(self.is_default))
+    }
+
+    /// From the user's item.
+    ///
+    /// # Errors
+    /// [`StoreError::Malformed`] where an attribute is missing or of another form.
+    pub fn from_item(item: &Item) -> Result<Self, StoreError> {
+        let fields = Fields { kind: Self::KIND, item };
+        Ok(Self {
+            org: fields.parsed("org", fields.text("org")?)?,
+            name: fields.text("name")?.to_owned(),
+            is_default: fields.number_if_any("is_default")?.is_some_and(|flag| flag != 0),
+        })
+    }
+}
+
 /// An organization's item.
 #[must_use]
 pub fn org_item(tenant: &Tenant, org: &OrgKey, name: &str) -> Item {
