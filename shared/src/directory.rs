@@ -2,8 +2,8 @@
 
 use crate::identity::{OrgKey, Subject, Tenant};
 use crate::moment::Timestamp;
-use crate::store::item::{Membership, Quota};
-use crate::store::{Meter, Query, Store, StoreError, keys};
+use crate::store::item::{Membership, Quota, UserProfile};
+use crate::store::{Item, Meter, Query, Store, StoreError, keys};
 
 /// The organization's quota for the billing period that `now` lies in: the newest period that has begun, unless it has
 /// rolled over already. One query, 1 RRU.
@@ -52,4 +52,20 @@ pub async fn memberships<S: Store>(
         limit: MEMBERSHIPS_MAX,
     };
     store.query(&query, meter).await?.iter().map(Membership::from_item).collect()
+}
+
+/// The user's own item, as it stands: what a product shows of it is the product's affair. One read: 1 RRU if consistent,
+/// 0.5 if not. One that is not consistent may miss a user put a moment ago, so that a user is called missing only after
+/// one that is.
+///
+/// # Errors
+/// [`StoreError`] where it cannot be read.
+pub async fn profile<S: Store>(
+    tenant: &Tenant,
+    subject: &Subject,
+    consistent: bool,
+    store: &S,
+    meter: &Meter,
+) -> Result<Option<Item>, StoreError> {
+    store.get(&UserProfile::key(tenant, subject), consistent, meter).await
 }

@@ -9,12 +9,9 @@ use serde::Serialize;
 use crate::identity::{FamilyId, OrgKey, Subject};
 use crate::keyring::ProductKeys;
 use crate::moment::{Moment, Nonce, Timestamp};
-use crate::rotation::Rotated;
+use crate::rotation::{Proven, Rotated};
 use crate::store::item::Generation;
-use crate::token::{self, Claims, SigningError, TokenAuthority};
-
-/// The `typ` of an access token (RFC 9068 §2.1).
-pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
+use crate::token::{self, ACCESS_TOKEN_TYPE, Claims, SigningError, TokenAuthority, TokenForm};
 
 /// What an access token says beside whom it is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,6 +107,38 @@ pub fn mint(
     pair(rotated.claims(), rotated.live(), keys, authority, access, moment)
 }
 
+/// A session that was found to hold: what an access token may be minted from.
+pub trait Held: sealed::Sealed {
+    /// What the presented token said.
+    fn claims(&self) -> &Claims;
+}
+
+impl Held for Rotated {
+    fn claims(&self) -> &Claims {
+        Self::claims(self)
+    }
+}
+
+impl Held for Proven {
+    fn claims(&self) -> &Claims {
+        Self::claims(self)
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::Rotated {}
+    impl Sealed for super::Proven {}
+}
+
+/// Mints an access token with claims of a product's own, for a session that holds.
+///
+/// # Errors
+/// [`SigningError`] where a key does not sign.
+pub fn access_token<H: Held, C: Serialize>(_held: &H, claims: &C, keys: &ProductKeys) -> Result<String, SigningError> {
+    token::sign_typed(ACCESS_TOKEN_TYPE, claims, &keys.signing)
+}
+
 /// Mints the first pair of a session whose generation 0 stands; `claims` are those of its refresh token.
 pub(crate) fn pair(
     claims: &Claims,
@@ -119,17 +148,15 @@ pub(crate) fn pair(
     access: &AccessPolicy,
     moment: &Moment,
 ) -> Result<TokenPair, SigningError> {
-    let refresh = Claims {
-        iss: authority.issuer.clone(),
-        aud: authority.issuer.clone(),
-        exp: live.token_expires_at.secs(),
-        iat: moment.now.secs(),
-        nbf: None,
-        jti: moment.refresh_jti.clone(),
-        generation: live.number,
-        gid: live.gid.clone(),
-        ..claims.clone()
-    };
+    let refresh_token = token::sign(&session_claims(claims, live, authority, access, moment), authority.form, keys)?;
+    if authority.form == TokenForm::Combined {
+        return Ok(TokenPair {
+            access_token: refresh_token.clone(),
+            access_expires_in: live.token_expires_at.since(moment.now),
+            refresh_token,
+            refresh_expires_at: live.token_expires_at,
+        });
+    }
     let access_expires_at = moment.now.plus(access.lifetime).secs().min(claims.session_expires_at);
     let access_claims = AccessClaims {
         iss: &authority.issuer,
@@ -145,7 +172,29 @@ pub(crate) fn pair(
     Ok(TokenPair {
         access_token: token::sign_typed(ACCESS_TOKEN_TYPE, &access_claims, &keys.signing)?,
         access_expires_in: Duration::from_secs(u64::try_from(access_expires_at - moment.now.secs()).unwrap_or(0)),
-        refresh_token: token::sign(&refresh, &keys.mac)?,
+        refresh_token,
         refresh_expires_at: live.token_expires_at,
     })
+}
+
+/// What the token of a live generation says.
+fn session_claims(
+    claims: &Claims,
+    live: &Generation,
+    authority: &TokenAuthority,
+    access: &AccessPolicy,
+    moment: &Moment,
+) -> Claims {
+    Claims {
+        iss: authority.issuer.clone(),
+        aud: authority.audience.clone(),
+        exp: live.token_expires_at.secs(),
+        iat: moment.now.secs(),
+        nbf: None,
+        jti: moment.refresh_jti.clone(),
+        generation: live.number,
+        gid: live.gid.clone(),
+        client_id: (authority.form == TokenForm::Combined).then(|| access.client_id.clone()),
+        ..claims.clone()
+    }
 }

@@ -115,7 +115,7 @@ pub async fn open<S: Store>(
     }
     let claims = Claims {
         iss: issuing.authority.issuer.clone(),
-        aud: issuing.authority.issuer.clone(),
+        aud: issuing.authority.audience.clone(),
         sub: new.subject.clone(),
         exp: first.token_expires_at.secs(),
         iat: now.secs(),
@@ -126,6 +126,7 @@ pub async fn open<S: Store>(
         gid: first.gid.clone(),
         tenant: new.tenant.clone(),
         org: new.org.clone(),
+        client_id: None,
         session_expires_at: session_expires_at.secs(),
     };
     let pair = mint::pair(&claims, &first, issuing.keys, issuing.authority, issuing.access, moment)?;

@@ -13,13 +13,14 @@ use jsonwebtoken::{Header, Validation};
 use serde::{Deserialize, Serialize};
 
 use crate::identity::{Client, FamilyId, OrgKey, Subject, Tenant};
-use crate::keyring::KeySet;
-use crate::keyring::KeyringError;
 use crate::keyring::source::Keyring;
+use crate::keyring::{KeySet, KeyringError, ProductKeys};
 use crate::moment::{Moment, Nonce, Timestamp};
 
 /// The `typ` of a refresh token, so that no other JWT of ours can stand in for one (RFC 8725 §3.11).
 pub const REFRESH_TOKEN_TYPE: &str = "rt+jwt";
+/// The `typ` of an access token (RFC 9068 §2.1).
+pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
 /// Longest token that is looked at, in bytes. Ours have some 600; browsers keep no cookie over 4 kB.
 pub const TOKEN_MAX_BYTES: usize = 4096;
 
@@ -54,18 +55,63 @@ pub struct Claims {
     /// The organization, where the product knows one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub org: Option<OrgKey>,
+    /// The client (RFC 9068 §2.2), on a token that is an access token too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
     /// When the session ends whatever is refreshed, a NumericDate.
     #[serde(rename = "session_exp")]
     pub session_expires_at: i64,
 }
 
-/// What a token must say to be of this function: its `iss` (which is its `aud` too) and its tenant's product.
+/// What kind of token carries a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenForm {
+    /// A refresh token and nothing else, known to the issuer alone: HS256, for the issuer as its audience.
+    Refresh,
+    /// One token that is both the access token and what is rotated, so that anybody can verify it by the published
+    /// keys: EdDSA, with the `typ` and the audience of an access token.
+    Combined,
+}
+
+impl TokenForm {
+    /// The `typ` of such a token.
+    #[must_use]
+    pub const fn typ(self) -> &'static str {
+        match self {
+            Self::Refresh => REFRESH_TOKEN_TYPE,
+            Self::Combined => ACCESS_TOKEN_TYPE,
+        }
+    }
+
+    /// The keys that such tokens are made with.
+    #[must_use]
+    pub const fn keys(self, keys: &ProductKeys) -> &KeySet {
+        match self {
+            Self::Refresh => &keys.mac,
+            Self::Combined => &keys.signing,
+        }
+    }
+}
+
+/// What a token must say to be of this function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenAuthority {
-    /// The `iss` and `aud` of refresh tokens.
+    /// The `iss`.
     pub issuer: String,
+    /// The `aud`.
+    pub audience: String,
+    /// The kind of token.
+    pub form: TokenForm,
     /// Families opened before this instant are refused: the global sign-out (`SESSIONS_NOT_BEFORE`).
     pub sessions_not_before: Option<Timestamp>,
+}
+
+impl TokenAuthority {
+    /// The authority over refresh tokens that are for their issuer alone.
+    #[must_use]
+    pub fn over_refresh_tokens(issuer: String, sessions_not_before: Option<Timestamp>) -> Self {
+        Self { audience: issuer.clone(), issuer, form: TokenForm::Refresh, sessions_not_before }
+    }
 }
 
 /// What is wrong with a token, in the order in which it is looked for.
@@ -191,7 +237,7 @@ impl<'a> UnverifiedToken<'a> {
             _ => TokenError::WrongClaims,
         })?;
         // The type comes before the claims: an access token in a refresh token's place is of the wrong type.
-        if verified.header.typ.as_deref() != Some(REFRESH_TOKEN_TYPE) {
+        if verified.header.typ.as_deref() != Some(authority.form.typ()) {
             return Err(TokenError::WrongType);
         }
         let claims: Claims = serde_json::from_value(verified.claims).map_err(|_| TokenError::WrongClaims)?;
@@ -199,7 +245,7 @@ impl<'a> UnverifiedToken<'a> {
         if claims.generation == u32::MAX {
             return Err(TokenError::WrongClaims);
         }
-        if claims.iss != authority.issuer || claims.aud != authority.issuer {
+        if claims.iss != authority.issuer || claims.aud != authority.audience {
             return Err(TokenError::WrongAuthority);
         }
         if claims.nbf.is_some_and(|nbf| now < Timestamp::from_secs(nbf)) {
@@ -239,12 +285,12 @@ fn signature_only(algorithm: jsonwebtoken::Algorithm) -> Validation {
     validation
 }
 
-/// Signs a refresh token with the active key.
+/// Signs the token that carries a session, in its form, with the active key.
 ///
 /// # Errors
 /// [`SigningError`] where the library refuses the key, which the keyring's own check rules out.
-pub fn sign(claims: &Claims, keys: &KeySet) -> Result<String, SigningError> {
-    sign_typed(REFRESH_TOKEN_TYPE, claims, keys)
+pub fn sign(claims: &Claims, form: TokenForm, keys: &ProductKeys) -> Result<String, SigningError> {
+    sign_typed(form.typ(), claims, form.keys(keys))
 }
 
 /// Signs claims of any type with the active key, under an explicit `typ`.
@@ -288,10 +334,9 @@ impl Presented {
         client: Client,
         moment: &Moment,
     ) -> Result<Self, VerifyError> {
-        let claims = match token.verify(&keyring.current(moment.now).mac, authority, moment.now) {
-            Err(TokenError::UnknownKey) => {
-                token.verify(&keyring.after_unknown_kid(moment.now)?.mac, authority, moment.now)?
-            }
+        let by = |keys: &ProductKeys| token.verify(authority.form.keys(keys), authority, moment.now);
+        let claims = match by(&keyring.current(moment.now)) {
+            Err(TokenError::UnknownKey) => by(&*keyring.after_unknown_kid(moment.now)?)?,
             verified => verified?,
         };
         Ok(Self { claims, client })

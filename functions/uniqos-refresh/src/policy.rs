@@ -71,10 +71,10 @@ impl Policy {
         let grace = reader.secs("UNIQOS_GRACE_SECS", GRACE_SECS, 0..=GRACE_WINDOW_MAX.as_secs());
         Self {
             tenant: tenant(),
-            authority: TokenAuthority {
-                issuer: reader.text("UNIQOS_ISSUER", "uniqos"),
-                sessions_not_before: common.sessions_not_before,
-            },
+            authority: TokenAuthority::over_refresh_tokens(
+                reader.text("UNIQOS_ISSUER", "uniqos"),
+                common.sessions_not_before,
+            ),
             access: AccessPolicy {
                 audience: reader.text("UNIQOS_AUDIENCE", "uniqos-api"),
                 client_id: PRODUCT.to_owned(),

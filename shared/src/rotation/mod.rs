@@ -8,10 +8,12 @@
 pub mod decide;
 pub mod family;
 pub mod policy;
+pub mod prove;
 pub mod sealed;
 
 pub use decide::{Decision, Facts, Lag, Refusal, Revocation, Slot, decide};
 pub use policy::{Grace, RotationPolicy};
+pub use prove::{ProveError, Proven, prove};
 pub use sealed::SealedFamilies;
 
 use crate::identity::Client;

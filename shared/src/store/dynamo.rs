@@ -23,7 +23,9 @@ use aws_sdk_dynamodb::types::{
     ReturnValuesOnConditionCheckFailure, ScalarAttributeType, TimeToLiveSpecification, TransactWriteItem,
 };
 use aws_smithy_http_client::tls;
+use serde_json::Value as Json;
 
+pub use super::endpoint::Endpoint;
 use super::item::{ACTIVE, EXPIRES_AT, STATUS, TAT};
 use super::table::{KeyKind, TableDefinition};
 use super::{Charge, Charged, Item, Key, Meter, Opened, Put, Query, Store, StoreError, Value};
@@ -40,32 +42,6 @@ const OPERATION_TIMEOUT: Duration = Duration::from_millis(2_800);
 const MAX_ATTEMPTS: u32 = 3;
 /// The wait before the first retry, doubled and jittered by the SDK.
 const INITIAL_BACKOFF: Duration = Duration::from_millis(30);
-
-/// Where the table is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Endpoint {
-    /// An emulator on this machine: plain HTTP, made-up credentials.
-    Local {
-        /// `http://127.0.0.1:<port>`
-        url: String,
-    },
-    /// The service, as a Lambda function reaches it: region and credentials from its environment variables, without
-    /// the default chain, which costs a cold start 1 to 1.5 ms of CPU time.
-    Function,
-    /// The service, as a person reaches it: profile, SSO and all that the default chain knows.
-    Person,
-}
-
-impl Endpoint {
-    /// The local endpoint at `url`, if it is on this machine's loopback.
-    #[must_use]
-    pub fn local(url: &str) -> Option<Self> {
-        let authority = url.strip_prefix("http://")?.trim_end_matches('/');
-        let (host, port) = authority.rsplit_once(':')?;
-        let loopback = matches!(host, "127.0.0.1" | "localhost" | "[::1]");
-        (loopback && port.parse::<u16>().is_ok()).then(|| Self::Local { url: url.to_owned() })
-    }
-}
 
 /// The store on one DynamoDB table.
 #[derive(Clone, Debug)]
@@ -451,14 +427,13 @@ fn to_attributes(item: &Item) -> HashMap<String, AttributeValue> {
         let value = match value {
             Value::S(value) => text(value),
             Value::N(value) => number(*value),
+            Value::Json(value) => from_json(value),
         };
         (name.clone(), value)
     }));
     attributes
 }
 
-/// Attributes of types that no item of ours uses are left out: a team's own system may keep more on an item.
-#[expect(clippy::wildcard_enum_match_arm, reason = "the enumeration is not exhaustive")]
 fn from_attributes(attributes: Option<&HashMap<String, AttributeValue>>) -> Result<Item, StoreError> {
     let malformed = |what: &str| StoreError::Malformed { kind: "item", what: what.to_owned() };
     let attributes = attributes.ok_or_else(|| malformed("the store did not hand back what stands"))?;
@@ -470,9 +445,35 @@ fn from_attributes(attributes: Option<&HashMap<String, AttributeValue>>) -> Resu
     for (name, value) in attributes.iter().filter(|(name, _)| !matches!(name.as_str(), "pk" | "sk")) {
         item = match value {
             AttributeValue::S(value) => item.text(name, value.clone()),
-            AttributeValue::N(value) => item.number(name, value.parse::<i64>().ok()),
-            _ => item,
+            AttributeValue::N(value) if value.parse::<i64>().is_ok() => item.number(name, value.parse::<i64>().ok()),
+            other => item.json(name, to_json(other)),
         };
     }
     Ok(item)
+}
+
+/// Sets and binaries, which no item of ours uses, become null: a team's own system may keep more on an item.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the enumeration is not exhaustive")]
+fn to_json(value: &AttributeValue) -> Json {
+    match value {
+        AttributeValue::S(value) => Json::from(value.as_str()),
+        AttributeValue::N(value) => serde_json::from_str(value).unwrap_or(Json::Null),
+        AttributeValue::Bool(value) => Json::from(*value),
+        AttributeValue::L(values) => values.iter().map(to_json).collect(),
+        AttributeValue::M(values) => values.iter().map(|(name, value)| (name.clone(), to_json(value))).collect(),
+        _ => Json::Null,
+    }
+}
+
+fn from_json(value: &Json) -> AttributeValue {
+    match value {
+        Json::Null => AttributeValue::Null(true),
+        Json::Bool(value) => AttributeValue::Bool(*value),
+        Json::Number(value) => AttributeValue::N(value.to_string()),
+        Json::String(value) => text(value),
+        Json::Array(values) => AttributeValue::L(values.iter().map(from_json).collect()),
+        Json::Object(values) => {
+            AttributeValue::M(values.iter().map(|(name, value)| (name.clone(), from_json(value))).collect())
+        }
+    }
 }

@@ -29,6 +29,8 @@ pub enum Value {
     S(String),
     /// A whole number.
     N(i64),
+    /// Anything else that a directory's item may hold: a truth value, a null, a list, a map.
+    Json(serde_json::Value),
 }
 
 /// An attribute's value may be a `gid`, so that none is ever shown.
@@ -37,6 +39,7 @@ impl std::fmt::Debug for Value {
         f.write_str(match self {
             Self::S(_) => "S(…)",
             Self::N(_) => "N(…)",
+            Self::Json(_) => "Json(…)",
         })
     }
 }
@@ -75,12 +78,20 @@ impl Item {
         self
     }
 
+    /// With any JSON value.
+    #[must_use]
+    pub fn json(mut self, name: &str, value: serde_json::Value) -> Self {
+        self.attributes.insert(name.to_owned(), Value::Json(value));
+        self
+    }
+
     /// Bytes as DynamoDB counts them: attribute names and values, numbers at their widest.
     #[must_use]
     pub fn size_bytes(&self) -> usize {
         let value = |value: &Value| match value {
             Value::S(text) => text.len(),
             Value::N(_) => 21,
+            Value::Json(json) => json.to_string().len(),
         };
         let attributes: usize = self.attributes.iter().map(|(name, v)| name.len() + value(v)).sum();
         attributes + "pk".len() + self.key.pk.len() + "sk".len() + self.key.sk.len()
@@ -102,7 +113,7 @@ impl Fields<'_> {
         match self.item.attributes.get(name) {
             None => Ok(None),
             Some(Value::S(text)) => Ok(Some(text)),
-            Some(Value::N(_)) => Err(self.malformed(format!("{name} is not text"))),
+            Some(Value::N(_) | Value::Json(_)) => Err(self.malformed(format!("{name} is not text"))),
         }
     }
 
@@ -114,7 +125,7 @@ impl Fields<'_> {
         match self.item.attributes.get(name) {
             None => Ok(None),
             Some(Value::N(number)) => Ok(Some(*number)),
-            Some(Value::S(_)) => Err(self.malformed(format!("{name} is not a number"))),
+            Some(Value::S(_) | Value::Json(_)) => Err(self.malformed(format!("{name} is not a number"))),
         }
     }
 
