@@ -34,6 +34,8 @@ pub enum Fault {
     Throttled,
     /// Not applied; the service reports a conflict with a transaction.
     TransactionConflict,
+    /// Not applied; the service cancels the transaction, for this reason at its first item.
+    TransactionCancelled(&'static str),
     /// The connection breaks at once; the request is applied when the gate is opened.
     AppliedLate(Gate),
     /// Sent when the gate is opened.
@@ -163,6 +165,7 @@ impl HttpConnector for FaultyConnector {
                 }
                 Fault::Throttled => Ok(answer(400, "ThrottlingException")),
                 Fault::TransactionConflict => Ok(answer(400, "TransactionConflictException")),
+                Fault::TransactionCancelled(reason) => Ok(cancelled(reason)),
                 Fault::AppliedLate(gate) => {
                     tokio::spawn(async move {
                         gate.wait().await;
@@ -190,7 +193,16 @@ fn broken() -> ConnectorError {
 }
 
 fn answer(status: u16, code: &str) -> HttpResponse {
-    let body = format!(r#"{{"__type":"com.amazonaws.dynamodb.v20120810#{code}","message":"injected"}}"#);
+    respond(status, format!(r#"{{"__type":"com.amazonaws.dynamodb.v20120810#{code}","message":"injected"}}"#))
+}
+
+fn cancelled(reason: &str) -> HttpResponse {
+    let code = "com.amazonaws.dynamodb.v20120810#TransactionCanceledException";
+    let reasons = format!(r#"[{{"Code":"{reason}"}},{{"Code":"None"}},{{"Code":"None"}}]"#);
+    respond(400, format!(r#"{{"__type":"{code}","Message":"injected","CancellationReasons":{reasons}}}"#))
+}
+
+fn respond(status: u16, body: String) -> HttpResponse {
     let mut response = HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body));
     response.headers_mut().insert("content-type", "application/x-amz-json-1.0");
     response

@@ -76,13 +76,8 @@ async fn every_outcome_costs_what_the_readme_says() {
 async fn a_limit_costs_at_most_one_failed_update_and_one_quota_read_and_then_nothing() {
     let world = World::with(&[("UNIQOS_RATE_LIMIT", "1")]).await;
     world.put_user("user-2", AccountStatus::Active).await;
-    let quota = Quota {
-        turns_used: 1,
-        turns_limit: 2,
-        relationships_used: 3,
-        relationships_limit: 4,
-        resets_at: secs(86_400),
-    };
+    let quota =
+        Quota { turns_used: 1, turns_limit: 2, relationships_used: 3, relationships_limit: 4, resets_at: secs(86_400) };
     let org = "acme".parse().unwrap();
     world.store().replace(&quota.to_item(&tenant(), &org, "2026-11-01"), &Meter::default()).await.unwrap();
     let one = world.open(secs(0)).await;

@@ -166,9 +166,8 @@ async fn nothing_changes_where_expired_items_are_deleted_at_the_first_moment_at_
         for step in 1..=60_i64 {
             let now = secs(step * 300);
             if deletes {
-                let expired = |item: &&Value| {
-                    item["expires_at"]["N"].as_str().unwrap().parse::<i64>().unwrap() <= now.secs()
-                };
+                let expired =
+                    |item: &&Value| item["expires_at"]["N"].as_str().unwrap().parse::<i64>().unwrap() <= now.secs();
                 let gone: Vec<_> = world.dynamo.items("FAMILY#").iter().filter(expired).cloned().collect();
                 world.dynamo.delete(&gone);
             }

@@ -223,14 +223,13 @@ impl Store for DynamoStore {
         match request.send().await {
             Ok(output) => {
                 meter.write(units(output.consumed_capacity()));
-                let tat = output.attributes().and_then(tat_of);
-                let missing = || StoreError::Malformed { kind: "bucket", what: "tat is missing".to_owned() };
-                Ok(Charged::Applied { tat: tat.ok_or_else(missing)? })
+                Ok(Charged::Applied { tat: tat_of(output.attributes().unwrap_or(&HashMap::new()))? })
             }
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
                     meter.write(FAILED_WRITE_UNITS);
-                    Ok(Charged::Failed { tat: failed.item().and_then(tat_of) })
+                    let stood = failed.item().filter(|item| !item.is_empty());
+                    stood.map(tat_of).transpose().map(|tat| Charged::Failed { tat })
                 }
                 Some(_) | None => Err(classify(&error)),
             },
@@ -238,8 +237,7 @@ impl Store for DynamoStore {
     }
 
     async fn query(&self, query: &Query, meter: &Meter) -> Result<Vec<Item>, StoreError> {
-        meter.begin();
-        let output = self
+        let request = self
             .client
             .query()
             .table_name(&self.table)
@@ -248,14 +246,24 @@ impl Store for DynamoStore {
             .expression_attribute_values(":from", text(&query.from))
             .expression_attribute_values(":to", text(&query.to))
             .scan_index_forward(!query.newest_first)
-            .limit(i32::from(query.limit))
             .consistent_read(true)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(|error| classify(&error))?;
-        meter.read(units(output.consumed_capacity()));
-        output.items().iter().map(|item| from_attributes(Some(item))).collect()
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let (mut items, mut start) = (Vec::new(), None);
+        // The service ends a page at 1 MB, whatever the limit; each page brings one item at least.
+        loop {
+            meter.begin();
+            let missing = i32::from(query.limit).saturating_sub(i32::try_from(items.len()).unwrap_or(i32::MAX));
+            let page = request.clone().limit(missing).set_exclusive_start_key(start).send().await;
+            let page = page.map_err(|error| classify(&error))?;
+            meter.read(units(page.consumed_capacity()));
+            for item in page.items() {
+                items.push(from_attributes(Some(item))?);
+            }
+            start = page.last_evaluated_key;
+            if start.is_none() || items.len() >= usize::from(query.limit) {
+                return Ok(items);
+            }
+        }
     }
 
     async fn get(&self, key: &Key, consistent: bool, meter: &Meter) -> Result<Option<Item>, StoreError> {
@@ -306,6 +314,8 @@ impl Store for DynamoStore {
             }
             Err(error) => match error.as_service_error() {
                 Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+                    // Each item of a transaction is written twice, and charged so, also where the conditions fail.
+                    cancelled.cancellation_reasons().iter().for_each(|_| meter.write(2.0 * FAILED_WRITE_UNITS));
                     refused(cancelled.cancellation_reasons())
                 }
                 Some(_) | None => Err(classify(&error)),
@@ -341,7 +351,7 @@ fn refused(reasons: &[CancellationReason]) -> Result<Opened, StoreError> {
         let code = other.code().unwrap_or_default().to_owned();
         return Err(match code.as_str() {
             "ThrottlingError" | "ProvisionedThroughputExceeded" => StoreError::Throttled(code),
-            "ValidationError" | "ItemCollectionSizeLimitExceeded" => StoreError::Misconfigured(code),
+            "AccessDenied" | "ValidationError" | "ItemCollectionSizeLimitExceeded" => StoreError::Misconfigured(code),
             _ => StoreError::Contended(code),
         });
     }
@@ -410,11 +420,10 @@ fn number(value: i64) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 
-fn tat_of(attributes: &HashMap<String, AttributeValue>) -> Option<Timestamp> {
-    match attributes.get(TAT) {
-        Some(AttributeValue::N(tat)) => tat.parse().ok().map(Timestamp::from_millis),
-        Some(_) | None => None,
-    }
+fn tat_of(attributes: &HashMap<String, AttributeValue>) -> Result<Timestamp, StoreError> {
+    let tat = attributes.get(TAT).and_then(|value| value.as_n().ok()).and_then(|tat| tat.parse().ok());
+    let malformed = || StoreError::Malformed { kind: "bucket", what: "tat is not a whole number".to_owned() };
+    tat.map(Timestamp::from_millis).ok_or_else(malformed)
 }
 
 fn to_key(key: &Key) -> HashMap<String, AttributeValue> {
@@ -434,6 +443,7 @@ fn to_attributes(item: &Item) -> HashMap<String, AttributeValue> {
     attributes
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the enumeration is not exhaustive")]
 fn from_attributes(attributes: Option<&HashMap<String, AttributeValue>>) -> Result<Item, StoreError> {
     let malformed = |what: &str| StoreError::Malformed { kind: "item", what: what.to_owned() };
     let attributes = attributes.ok_or_else(|| malformed("the store did not hand back what stands"))?;

@@ -12,7 +12,7 @@
 //! 4. **Reads see acknowledged writes.** A [`Store::query`] or a consistent [`Store::get`] that begins after a write
 //!    was acknowledged sees that write.
 //! 5. **Order.** [`Store::query`] returns items in the byte order of their sort keys, or exactly reversed, within the
-//!    bounds given (both included), and never more than its limit.
+//!    bounds given (both included), never more than its limit, and fewer only if there are no more.
 //! 6. **Charges do not get lost.** Racing [`Store::charge`] calls on one bucket are applied one after another; each
 //!    acknowledged one is in the arrival time that later ones see.
 //! 7. **All or nothing.** [`Store::open`] puts all of its items or none, and only if its checks hold at that instant.
@@ -116,7 +116,7 @@ pub enum Opened {
     Stored,
     /// The item that had to be there as described was not, or an item stood already; nothing was written.
     Refused {
-        /// The checked item as it stands, if it stands.
+        /// The checked item as it stands, if it stands and its check failed.
         checked: Option<Item>,
         /// Whether one of the items to put stood already.
         standing: bool,
