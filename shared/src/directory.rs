@@ -1,8 +1,8 @@
-//! What the products' answers show beside tokens: an organization's quota, a user's organizations.
+//! The directory as the products read it: an organization's quota, a user's organizations, profile and password.
 
 use crate::identity::{OrgKey, Subject, Tenant};
 use crate::moment::Timestamp;
-use crate::store::item::{Membership, Quota, UserProfile};
+use crate::store::item::{Credential, Membership, Quota, UserProfile};
 use crate::store::{Item, Meter, Query, Store, StoreError, keys};
 
 /// The organization's quota for the billing period that `now` lies in: the newest period that has begun, unless it has
@@ -68,4 +68,18 @@ pub async fn profile<S: Store>(
     meter: &Meter,
 ) -> Result<Option<Item>, StoreError> {
     store.get(&UserProfile::key(tenant, subject), consistent, meter).await
+}
+
+/// The user's password, as its hash: a consistent read, 1 RRU, so that one that was changed is good no longer.
+///
+/// # Errors
+/// [`StoreError`] where it cannot be read.
+pub async fn credential<S: Store>(
+    tenant: &Tenant,
+    subject: &Subject,
+    store: &S,
+    meter: &Meter,
+) -> Result<Option<Credential>, StoreError> {
+    let item = store.get(&Credential::key(tenant, subject), true, meter).await?;
+    item.as_ref().map(Credential::from_item).transpose()
 }

@@ -213,6 +213,13 @@ impl<'a> UnverifiedToken<'a> {
         jsonwebtoken::dangerous::insecure_decode(self.text).ok().map(|data| data.claims)
     }
 
+    /// All that the token says, unproven, of whatever form. For telling what is wrong with a token that is known to be
+    /// signed by us and lacks what [`Claims`] must have.
+    #[must_use]
+    pub fn payload_unverified(self) -> serde_json::Map<String, serde_json::Value> {
+        json_object(self.text.split('.').nth(1).unwrap_or_default()).unwrap_or_default()
+    }
+
     /// Proves the token against one set of keys.
     ///
     /// # Errors

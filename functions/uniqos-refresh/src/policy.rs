@@ -33,8 +33,8 @@ const ORG_LIMIT: NonZeroU32 = NonZeroU32::new(100).unwrap();
 const ADDRESS_LIMIT: NonZeroU32 = NonZeroU32::new(50).unwrap();
 /// Largest body that is read. None is needed; the SDK sends `{}`.
 pub const BODY_MAX_BYTES: usize = 16 * 1024;
-/// Refresh cookies looked at in one request, the first ones. Browsers send one for each path and domain; more than a
-/// few are an attack, and each costs a signature check.
+/// Refresh cookies of a token's form that are verified in one request, the first ones. Browsers send one for each path
+/// and domain; more than a few are an attack, and each costs a signature check.
 pub const COOKIES_MAX: usize = 16;
 
 /// All of the product's settings.

@@ -28,6 +28,13 @@ struct Known {
     read_at: Timestamp,
 }
 
+impl Known {
+    /// Not for long, and never past the end of its billing period.
+    fn holds_at(&self, now: Timestamp) -> bool {
+        now.since(self.read_at) < KEPT_FOR && self.quota.is_none_or(|quota| now < quota.resets_at)
+    }
+}
+
 impl Default for QuotaMemory {
     fn default() -> Self {
         Self(Mutex::new(LruCache::new(CAPACITY)))
@@ -45,7 +52,7 @@ impl QuotaMemory {
         store: &S,
         meter: &Meter,
     ) -> Option<Quota> {
-        if let Some(known) = self.recall(org).filter(|known| now.since(known.read_at) < KEPT_FOR) {
+        if let Some(known) = self.recall(org).filter(|known| known.holds_at(now)) {
             return known.quota;
         }
         let quota = directory::quota(tenant, org, now, store, meter).await.unwrap_or_else(|error| {

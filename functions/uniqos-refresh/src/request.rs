@@ -101,8 +101,13 @@ fn authenticate(
 ) -> Result<Presented, ExtractError> {
     let mut verified: Vec<Presented> = Vec::new();
     let mut worst = ExtractError::NoCookie;
-    for value in cookies::values(request.headers(), COOKIE_NAME).iter().take(COOKIES_MAX) {
-        match verify(value, client.clone(), policy, keyring, moment) {
+    let values = cookies::values(request.headers(), COOKIE_NAME);
+    let parsed: Vec<_> = values.iter().map(|value| UnverifiedToken::parse(value)).collect();
+    if let Some(Err(error)) = parsed.iter().find(|token| token.is_err()) {
+        worst = ExtractError::MalformedCookie(*error);
+    }
+    for token in parsed.into_iter().flatten().take(COOKIES_MAX) {
+        match verify(token, client.clone(), policy, keyring, moment) {
             Ok(presented) => verified.push(presented),
             Err(error) if rank(&error) > rank(&worst) => worst = error,
             Err(_) => {}
@@ -134,13 +139,12 @@ const fn rank(error: &ExtractError) -> u8 {
 }
 
 fn verify(
-    value: &str,
+    token: UnverifiedToken<'_>,
     client: Client,
     policy: &Policy,
     keyring: &Keyring,
     moment: &Moment,
 ) -> Result<Presented, ExtractError> {
-    let token = UnverifiedToken::parse(value).map_err(ExtractError::MalformedCookie)?;
     let presented = Presented::verify(token, keyring, &policy.authority, client, moment);
     let presented = presented.map_err(|error| match error {
         VerifyError::Token(error) => ExtractError::Unverified(error),

@@ -1,6 +1,6 @@
 //! What a browser lives through with its cookie: rotation, the grace window, reuse, and the two ways to expire.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "test code")]
+#![allow(clippy::pedantic, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "test code")]
 
 mod forge;
 
@@ -115,10 +115,11 @@ async fn two_reloads_at_once_both_get_a_cookie_that_works() {
 
 #[tokio::test]
 async fn a_retry_counts_until_the_windows_last_millisecond_and_ends_the_session_from_its_end_on() {
-    for (since_rotation_millis, served) in [(0, true), (GRACE_SECS * 1000 - 1, true)]
-        .into_iter()
-        .chain([(GRACE_SECS * 1000, false), (GRACE_SECS * 1000 + 1, false), (DAY * 1000, false)])
-    {
+    for (since_rotation_millis, served) in [(0, true), (GRACE_SECS * 1000 - 1, true)].into_iter().chain([
+        (GRACE_SECS * 1000, false),
+        (GRACE_SECS * 1000 + 1, false),
+        (DAY * 1000, false),
+    ]) {
         let world = World::new().await;
         let old = world.open(T0).await;
         let newest = world.refresh(&old, secs(100)).await.ok();
@@ -249,4 +250,14 @@ async fn a_session_that_its_user_ended_stays_ended() {
     world.sign_out(family, secs(101)).await;
     assert_signed_out(&world.refresh(&newest, secs(102)).await, "the newest");
     assert_signed_out(&world.refresh(&token, secs(103)).await, "the older, inside its window");
+}
+
+#[tokio::test]
+async fn a_global_sign_out_ends_the_sessions_opened_before_it_and_no_later_one() {
+    let world = World::with(&[("SESSIONS_NOT_BEFORE", "2026-11-22T10:00:01Z")]).await;
+    let (before, after) = (world.open(T0).await, world.open(secs(1)).await);
+    let refused = world.refresh(&before, secs(2)).await;
+    assert_signed_out(&refused, "opened before");
+    assert_eq!(refused.line.usage.calls, 0);
+    world.refresh(&after, secs(2)).await.ok();
 }

@@ -216,7 +216,7 @@ impl ProductKeys {
         if keyring.version != FORMAT_VERSION {
             return Err(KeyringError::Invalid(format!("version {}, not {FORMAT_VERSION}", keyring.version)));
         }
-        let missing = || KeyringError::Invalid(format!("no keys for {product}"));
+        let missing = || KeyringError::NoKeys(product.to_owned());
         let keys = keyring.products.get(product).ok_or_else(missing)?;
         Ok(Self {
             signing: KeySet::parse("signing keys", &keys.signing, Algorithm::EdDSA)?,
@@ -231,6 +231,9 @@ pub enum KeyringError {
     /// Read, and wrong.
     #[error("the keyring is invalid: {0}")]
     Invalid(String),
+    /// Read, and without this product.
+    #[error("the keyring holds no keys for {0}")]
+    NoKeys(String),
     /// Not read: this may pass.
     #[error("the keyring cannot be read: {0}")]
     Unreadable(String),
@@ -332,7 +335,8 @@ pub(crate) mod tests {
             assert!(error.contains(why), "{pointer}: {error}");
             assert!(!error.contains(D), "{error}");
         }
-        assert!(ProductKeys::parse(&document().to_string(), "other").is_err());
+        let missing = ProductKeys::parse(&document().to_string(), "other").unwrap_err();
+        assert_eq!(missing, KeyringError::NoKeys("other".to_owned()));
     }
 
     #[test]

@@ -40,6 +40,12 @@ impl Limited {
     pub fn retry_after_secs(&self) -> u64 {
         self.retry_at.since(self.now).as_millis().div_ceil(1000).max(1).try_into().unwrap_or(u64::MAX)
     }
+
+    /// The same as what is left: nothing.
+    #[must_use]
+    pub const fn balance(&self) -> Balance {
+        Balance { limit: self.limit, remaining: 0, full_at: self.full_at }
+    }
 }
 
 fn millis(millis: i64) -> Duration {

@@ -43,6 +43,11 @@ impl StoreBuckets {
         }
     }
 
+    pub(super) fn balance(&self, bucket: &Key, allowance: Allowance, now: Timestamp) -> Balance {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        gcra::balance(allowance, known.peek(bucket).map_or(now, |tat| now.max(*tat)), now)
+    }
+
     pub(super) fn remember(&self, bucket: &Key, tat: Timestamp) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).put(bucket.clone(), tat);
     }
@@ -72,6 +77,12 @@ impl LocalBuckets {
         buckets.put(name.to_owned(), tat);
         Ok(balance)
     }
+
+    /// What is left in the bucket of `name`, which is not charged.
+    pub fn balance(&self, name: &str, now: Timestamp) -> Balance {
+        let buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        gcra::balance(self.allowance, buckets.peek(name).map_or(now, |tat| now.max(*tat)), now)
+    }
 }
 
 #[cfg(test)]
@@ -89,5 +100,17 @@ mod tests {
         assert!(buckets.charge("192.0.2.1", at(999)).is_err());
         assert!(buckets.charge("192.0.2.2", at(999)).is_ok());
         assert!(buckets.charge("192.0.2.1", at(1_000)).is_ok());
+    }
+
+    #[test]
+    fn asking_what_is_left_charges_nothing() {
+        let buckets = LocalBuckets::new(Allowance::per_period(NonZeroU32::MIN, Duration::from_secs(1)));
+        let at = Timestamp::from_millis;
+        let full = Balance { limit: 1, remaining: 1, full_at: at(0) };
+        assert_eq!([buckets.balance("192.0.2.1", at(0)), buckets.balance("192.0.2.1", at(0))], [full, full]);
+        let charged = buckets.charge("192.0.2.1", at(0)).unwrap();
+        assert_eq!((charged.remaining, buckets.balance("192.0.2.1", at(0))), (0, charged));
+        assert_eq!(buckets.charge("192.0.2.1", at(1)).unwrap_err().balance(), charged);
+        assert_eq!(buckets.balance("192.0.2.1", at(5_000)), Balance { full_at: at(5_000), ..full });
     }
 }

@@ -87,6 +87,12 @@ impl Admission {
         Self { allowance, buckets: StoreBuckets::default() }
     }
 
+    /// What is left in a bucket as far as this instance knows: for an answer that tells it and was not charged, or whose
+    /// charge is not known to have been applied.
+    pub fn balance(&self, bucket: &Key, now: Timestamp) -> Balance {
+        self.buckets.balance(bucket, self.allowance, now)
+    }
+
     /// Admits a presented token, charging `bucket` once: one write, one more where the bucket's form was guessed wrong,
     /// none where this instance knows the answer already.
     ///
@@ -104,6 +110,22 @@ impl Admission {
         if let Some(cause) = sealed.cause_of(presented.claims().sid) {
             return Err(AdmitError::Sealed(cause));
         }
+        let balance = self.charge(bucket, store, now, meter).await?;
+        Ok(Admitted { presented, balance })
+    }
+
+    /// Charges `bucket` once, for a request that presents no token and has to be limited everywhere all the same: a
+    /// password, say. Costs what [`Admission::admit`] does.
+    ///
+    /// # Errors
+    /// [`AdmitError::Limited`] is a refusal; [`AdmitError::Store`] is a passing failure.
+    pub async fn charge<S: Store>(
+        &self,
+        bucket: &Key,
+        store: &S,
+        now: Timestamp,
+        meter: &Meter,
+    ) -> Result<Balance, AdmitError> {
         let mut guess = match self.buckets.guess(bucket, self.allowance, now) {
             Guess::Limited(limited) => return Err(AdmitError::Limited { limited, from_memory: true }),
             Guess::Idle => gcra::idle_form(self.allowance, now),
@@ -114,7 +136,7 @@ impl Admission {
             let stood = match store.charge(bucket, guess, expires_at, meter).await? {
                 Charged::Applied { tat } => {
                     self.buckets.remember(bucket, tat);
-                    return Ok(Admitted { presented, balance: gcra::balance(self.allowance, tat, now) });
+                    return Ok(gcra::balance(self.allowance, tat, now));
                 }
                 Charged::Failed { tat } => tat,
             };

@@ -24,6 +24,8 @@ pub const MEMBERSHIP_PREFIX: &str = "ORG#";
 pub const QUOTA_PREFIX: &str = "QUOTA#";
 /// A user's or an organization's own item.
 pub const PROFILE: &str = "PROFILE";
+/// A user's password, as its hash.
+pub const PASSWORD: &str = "PASSWORD";
 /// A rate bucket's one item.
 pub const BUCKET: &str = "BUCKET";
 /// Sorts after every character that a key component may hold.
@@ -63,7 +65,7 @@ pub fn reissue(number: u32, client_hash: &str) -> String {
     format!("{REISSUE_PREFIX}{number:010}#{client_hash}")
 }
 
-/// The item collection of a user: profile, memberships, sessions.
+/// The item collection of a user: profile, password, memberships, sessions.
 #[must_use]
 pub fn user(tenant: &Tenant, subject: &Subject) -> String {
     format!("USER#{}#{}", encoded(tenant.as_str()), encoded(subject.as_str()))

@@ -21,8 +21,9 @@ pub fn client_of(request: &Request, front_door: Option<&FrontDoorSecret>) -> Cli
     let proven = |secret: &FrontDoorSecret| {
         request.headers().get(FRONT_DOOR_HEADER).is_some_and(|presented| secret.matches(presented.as_bytes()))
     };
-    let forwarded = front_door.filter(|secret| proven(secret)).and_then(|_| last_forwarded_for(request.headers()));
-    Client::new(forwarded.or_else(|| source_ip(request)), text(request.headers(), "user-agent"))
+    let sender = source_ip(request);
+    let forwarded = front_door.filter(|secret| proven(secret)).and_then(|_| viewer(request.headers(), sender));
+    Client::new(forwarded.or(sender), text(request.headers(), "user-agent"))
 }
 
 fn source_ip(request: &Request) -> Option<IpAddr> {
@@ -36,9 +37,14 @@ fn source_ip(request: &Request) -> Option<IpAddr> {
     ip.parse().ok().or_else(|| ip.parse().ok().map(|address: std::net::SocketAddr| address.ip()))
 }
 
-/// The address that the front door itself appended: the last one. Those before it are the sender's word.
-fn last_forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
-    headers.get_all("x-forwarded-for").iter().next_back()?.to_str().ok()?.rsplit(',').next()?.trim().parse().ok()
+/// The address that the front door itself appended. It is the last one, or the last but one where the gateway has
+/// appended the front door in turn; those before it are the sender's word.
+fn viewer(headers: &HeaderMap, front_door: Option<IpAddr>) -> Option<IpAddr> {
+    let sent: Vec<&str> = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok()).collect();
+    let addresses = sent.iter().flat_map(|value| value.split(',')).map(|address| address.trim().parse().ok());
+    let mut from_the_right = addresses.rev();
+    let last: IpAddr = from_the_right.next()??;
+    if Some(last) == front_door { from_the_right.next().flatten() } else { Some(last) }
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
@@ -68,5 +74,17 @@ mod tests {
         assert_eq!(ip(&[forwarded, (FRONT_DOOR_HEADER, "open")], Some(&secret())), "-");
         assert_eq!(ip(&[forwarded], Some(&secret())), "-");
         assert_eq!(ip(&[forwarded, (FRONT_DOOR_HEADER, "open sesame")], None), "-");
+    }
+
+    #[test]
+    fn the_viewer_is_whom_the_front_door_saw_whether_or_not_the_gateway_appended_the_front_door() {
+        let seen = |forwarded: &str| {
+            let headers = request(&[("x-forwarded-for", forwarded)]).headers().clone();
+            viewer(&headers, Some("203.0.113.9".parse().unwrap())).map(|ip| ip.to_string())
+        };
+        assert_eq!(seen("192.0.2.66, 198.51.100.7").as_deref(), Some("198.51.100.7"));
+        assert_eq!(seen("192.0.2.66, 198.51.100.7, 203.0.113.9").as_deref(), Some("198.51.100.7"));
+        assert_eq!(seen("203.0.113.9"), None);
+        assert_eq!(seen("192.0.2.66, unknown"), None);
     }
 }

@@ -13,8 +13,9 @@ pub fn values(headers: &HeaderMap, name: &str) -> Vec<String> {
     for header in pairs {
         for pair in header.split(';') {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            if key.trim() == name && !value.trim().is_empty() {
-                values.push(value.trim().trim_matches('"').to_owned());
+            let value = value.trim().trim_matches('"');
+            if key.trim() == name && !value.is_empty() {
+                values.push(value.to_owned());
             }
         }
     }
@@ -88,7 +89,7 @@ mod tests {
 
     #[test]
     fn every_value_of_the_name_is_found_in_order_across_headers() {
-        let map = headers(&["a=1; r=first;r=second", "ar=no; r = \"third\" ; r=; r"]);
+        let map = headers(&["a=1; r=first;r=second", "ar=no; r = \"third\" ; r=; r=\"\"; r"]);
         assert_eq!(values(&map, "r"), ["first", "second", "third"]);
     }
 

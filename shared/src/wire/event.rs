@@ -99,9 +99,8 @@ fn mend(event: &mut Map<String, Value>) {
 /// A body that is not the base64 it is said to be stays as the text that it is.
 fn mend_body(event: &mut Map<String, Value>) {
     let body = event.get("body").and_then(Value::as_str).unwrap_or_default();
-    if event.get("isBase64Encoded") == Some(&Value::Bool(true)) && STANDARD.decode(body).is_err() {
-        event.insert("isBase64Encoded".to_owned(), Value::Bool(false));
-    }
+    let is_base64 = event.get("isBase64Encoded") == Some(&Value::Bool(true)) && STANDARD.decode(body).is_ok();
+    event.insert("isBase64Encoded".to_owned(), Value::Bool(is_base64));
 }
 
 fn mend_path(event: &mut Map<String, Value>) {
@@ -124,6 +123,9 @@ fn mend_query(event: &mut Map<String, Value>) {
         *query = uri_part(query);
     }
     for name in ["queryStringParameters", "multiValueQueryStringParameters"] {
+        if let Some(Value::Object(parameters)) = event.get_mut(name) {
+            parameters.retain(|_, value| !value.is_null());
+        }
         if event.get(name).is_some_and(|parameters| parameters.to_string().len() > URI_PART_MAX_BYTES) {
             event.remove(name);
         }
@@ -155,8 +157,10 @@ fn is_header_name(name: &str) -> bool {
 }
 
 fn mend_cookies(event: &mut Map<String, Value>) {
-    if let Some(cookies) = event.get_mut("cookies") {
-        mend_texts(cookies);
+    match event.get_mut("cookies") {
+        Some(cookies @ Value::Array(_)) => mend_texts(cookies),
+        Some(_) => drop(event.remove("cookies")),
+        None => {}
     }
 }
 

@@ -2,6 +2,7 @@
 
 use lambda_http::http::{HeaderName, HeaderValue, StatusCode, header};
 use lambda_http::{Body, Response};
+use serde::Serialize;
 use ulid::Ulid;
 
 /// An answer under construction.
@@ -36,11 +37,17 @@ impl Reply {
         self
     }
 
-    /// With a JSON body.
+    /// With a JSON body. What answers are made of always serializes.
     #[must_use]
-    pub fn json(mut self, body: &serde_json::Value) -> Response<Body> {
-        self.0.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        *self.0.body_mut() = Body::Text(body.to_string());
+    pub fn json<T: Serialize>(self, body: &T) -> Response<Body> {
+        self.text("application/json", serde_json::to_string(body).unwrap_or_default())
+    }
+
+    /// With a text of another kind for its body.
+    #[must_use]
+    pub fn text(mut self, content_type: &'static str, body: String) -> Response<Body> {
+        self.0.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        *self.0.body_mut() = Body::Text(body);
         self.0
     }
 

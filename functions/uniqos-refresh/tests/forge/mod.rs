@@ -4,6 +4,7 @@
 //! JWS compact form (RFC 7515), base64url without padding (RFC 4648 §5), HMAC (RFC 2104) with SHA-256 (FIPS 180-4).
 
 #![allow(dead_code, reason = "each test binary uses its part")]
+#![allow(clippy::as_conversions, reason = "arithmetic on bits")]
 
 use serde_json::{Value, json};
 

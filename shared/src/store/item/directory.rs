@@ -1,4 +1,4 @@
-//! The items of the directory: users, organizations and quotas. A team's own system may write them.
+//! The items of the directory: users and their passwords, organizations and quotas. A team's own system may write them.
 
 use super::{ACTIVE, Fields, Item, STATUS};
 use crate::identity::{OrgKey, Subject, Tenant};
@@ -76,6 +76,62 @@ impl UserProfile {
             name: fields.text_if_any("name")?.map(str::to_owned),
             email: fields.text_if_any("email")?.map(str::to_owned),
         })
+    }
+}
+
+/// A user's password, as its hash, in the user's collection. It stands beside the profile and not in it, so that nobody
+/// who reads or replaces a profile meets it. Its `Debug` shows nothing: a hash is what guesses are tried against.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credential {
+    password_hash: String,
+}
+
+impl std::fmt::Debug for Credential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Credential(…)")
+    }
+}
+
+impl Credential {
+    const KIND: &str = "credential";
+
+    /// Of a hash in the PHC string format, which says by itself what made it.
+    #[must_use]
+    pub fn new(password_hash: String) -> Self {
+        Self { password_hash }
+    }
+
+    /// The hash in the PHC string format.
+    #[must_use]
+    pub fn password_hash(&self) -> &str {
+        &self.password_hash
+    }
+
+    /// Where a user's password stands.
+    #[must_use]
+    pub fn key(tenant: &Tenant, subject: &Subject) -> Key {
+        Key { pk: keys::user(tenant, subject), sk: keys::PASSWORD.to_owned() }
+    }
+
+    /// As the user's item.
+    #[must_use]
+    pub fn to_item(&self, tenant: &Tenant, subject: &Subject) -> Item {
+        Item::at(Self::key(tenant, subject)).text("password_hash", self.password_hash.clone())
+    }
+
+    /// From the user's item.
+    ///
+    /// # Errors
+    /// [`StoreError::Malformed`] where the hash is missing or no text. The hash is not judged here.
+    pub fn from_item(item: &Item) -> Result<Self, StoreError> {
+        let fields = Fields { kind: Self::KIND, item };
+        Ok(Self { password_hash: fields.text("password_hash")?.to_owned() })
+    }
+
+    /// That the hash is not one that its reader accepts. What is wrong with it is said without showing it.
+    #[must_use]
+    pub fn malformed(what: &str) -> StoreError {
+        StoreError::Malformed { kind: Self::KIND, what: format!("password_hash {what}") }
     }
 }
 
@@ -164,5 +220,21 @@ impl Quota {
             relationships_limit: fields.number("relationships_limit")?,
             resets_at: Timestamp::from_millis(fields.number("resets_at")?),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_hash_reads_back_as_it_was_written_and_is_not_shown_by_debug() {
+        let (tenant, subject) = (Tenant::new("t").unwrap(), Subject::new("u").unwrap());
+        let written = Credential::new("$argon2id$hash".to_owned());
+        let item = written.to_item(&tenant, &subject);
+        assert_eq!(Credential::from_item(&item).unwrap(), written);
+        assert!(!format!("{written:?} {item:?}").contains("argon2id"));
+        let other = Item::at(Credential::key(&tenant, &subject)).number("password_hash", 5);
+        assert!(Credential::from_item(&other).unwrap_err().to_string().contains("password_hash is not text"));
     }
 }

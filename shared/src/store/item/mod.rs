@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use super::StoreError;
 use super::keys::Key;
 use crate::identity::Client;
-pub use directory::{AccountStatus, Membership, Quota, UserProfile, org_item};
+pub use directory::{AccountStatus, Credential, Membership, Quota, UserProfile, org_item};
 pub use family::{Cause, Evidence, Generation, Opening, ReissueNote, Seal, SessionEntry};
 
 /// The attribute by which DynamoDB deletes items some time after they expired, in epoch seconds.
