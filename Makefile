@@ -2,7 +2,8 @@
 CARGO_LAMBDA := 1.9.2
 CARGO_DENY := 0.20.2
 TOOLS := .tools
-RONDO := cargo run --quiet --locked --package rondo --
+# By binary, not by package: cargo then unifies features over the workspace, as `cargo lambda watch` does, and builds once.
+RONDO := cargo run --quiet --locked --bin rondo --
 
 .PHONY: dev test demo budget lint deny clean help
 
@@ -17,7 +18,6 @@ demo:           ## plays a refresh, two tabs, a lost response and a theft agains
 
 test: $(TOOLS)/bin/cargo-lambda ## every test, the end-to-end one included
 	cargo test --locked --workspace
-	cargo build --locked --package rondo --package uniqos-refresh
 	$(RONDO) smoke
 
 budget:         ## prints what each outcome costs

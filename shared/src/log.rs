@@ -3,6 +3,9 @@
 
 use std::time::Duration;
 
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 use ulid::Ulid;
 
 use crate::identity::FamilyId;
@@ -19,7 +22,7 @@ pub struct LogLine {
     pub outcome: &'static str,
     /// Why, in one word.
     pub cause: Option<&'static str>,
-    /// Whose fault it was, in a sentence; for failures of ours.
+    /// What went wrong, in a sentence, where no tokens were given.
     pub error: Option<String>,
     /// The answer's status.
     pub status: u16,
@@ -55,14 +58,15 @@ impl LogLine {
     }
 }
 
-/// Sends this crate's lines to standard output as JSON. To be called once, at start.
+/// Sends log lines to standard output as JSON. To be called once, at start.
 pub fn init() {
-    tracing_subscriber::fmt()
+    let lines = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
         .with_current_span(false)
         .with_span_list(false)
-        .with_target(false)
-        .with_max_level(tracing::Level::INFO)
-        .init();
+        .with_target(false);
+    // The runtime warns of settings that are the platform's affair, at every cold start.
+    let levels = Targets::new().with_default(LevelFilter::INFO).with_target("lambda_runtime", LevelFilter::ERROR);
+    tracing_subscriber::registry().with(lines).with(levels).init();
 }

@@ -113,20 +113,22 @@ impl DynamoStore {
         }
         match request.send().await {
             Ok(_) => {}
-            Err(error) if error.as_service_error().is_some_and(CreateTableError::is_resource_in_use_exception) => {
-                return Ok(());
-            }
+            Err(error) if error.as_service_error().is_some_and(CreateTableError::is_resource_in_use_exception) => {}
             Err(error) => return Err(classify(&error)),
         }
         let ttl = TimeToLiveSpecification::builder().attribute_name(&definition.ttl_attribute).enabled(true);
-        self.client
+        let switched = self
+            .client
             .update_time_to_live()
             .table_name(&self.table)
             .time_to_live_specification(ttl.build().map_err(build_error)?)
             .send()
-            .await
-            .map_err(|error| classify(&error))?;
-        Ok(())
+            .await;
+        match switched.map_err(|error| classify(&error)) {
+            // A table whose expiry is on already refuses to have it switched on.
+            Ok(_) | Err(StoreError::Misconfigured(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -1,0 +1,167 @@
+//! What can be asked for. Each noun's own arguments stand in its module; here is what they share.
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
+use clap::{Arg, Args, Parser, Subcommand};
+use rondo_shared::identity::{FamilyId, Tenant};
+
+use crate::demo::DemoArguments;
+use crate::dev::DevArguments;
+use crate::directory::{OrgCommand, QuotaCommand, UserCommand};
+use crate::family::FamilyCommand;
+use crate::session::SessionCommand;
+
+/// Rondo's operator's tool and local stack.
+///
+/// Works on the local stack that runs in this checkout (`rondo dev`), or, with --aws, on a deployed table.
+#[derive(Debug, Parser)]
+#[command(name = "rondo", version, arg_required_else_help = true)]
+pub struct Cli {
+    /// Print JSON, for scripts.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Where to work.
+    #[command(flatten)]
+    pub target: TargetArguments,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Where to work.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Where")]
+pub struct TargetArguments {
+    /// Work on AWS, with the credentials and the region of the default chain, instead of on the local stack.
+    #[arg(long, global = true)]
+    pub aws: bool,
+    /// With --aws: the table.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub table: Option<String>,
+    /// With --aws: the keyring, where tokens are to be made or verified.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub keyring: Option<PathBuf>,
+}
+
+/// All commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the local stack: DynamoDB, keys, demo data and the functions over HTTP.
+    Dev(DevArguments),
+    /// Play the demo against a local stack of its own, in memory and on free ports; exit 1 as it does.
+    Smoke,
+    /// What is done on a target.
+    #[command(flatten)]
+    Operate(Operation),
+}
+
+/// The commands that work on a target.
+#[derive(Debug, Subcommand)]
+pub enum Operation {
+    /// Open, list, show and end sessions.
+    #[command(subcommand)]
+    Session(SessionCommand),
+    /// Put users, suspend and remove them.
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Put organizations.
+    #[command(subcommand)]
+    Org(OrgCommand),
+    /// Put the quotas of organizations.
+    #[command(subcommand)]
+    Quota(QuotaCommand),
+    /// Show what happened to a family of tokens.
+    #[command(subcommand)]
+    Family(FamilyCommand),
+    /// Play the whole story against the running local stack; exit 1 if an answer is not what it should be.
+    Demo(DemoArguments),
+}
+
+/// Whose items are meant.
+#[derive(Args, Clone, Debug)]
+pub struct TenantArgument {
+    /// The tenant: a product, or `product:project`.
+    #[arg(long, default_value = "uniqos", value_parser = |name: &str| Tenant::new(name))]
+    pub tenant: Tenant,
+}
+
+/// Parses the name of a family. Unlike clap's own parsers it never repeats what it was given, since that may be a
+/// token that was pasted into the wrong place.
+#[derive(Clone, Copy, Debug)]
+pub struct FamilyParser;
+
+impl TypedValueParser for FamilyParser {
+    type Value = FamilyId;
+
+    fn parse_ref(&self, command: &clap::Command, _: Option<&Arg>, value: &OsStr) -> Result<FamilyId, clap::Error> {
+        let rule = "a family is named by a ULID of 26 upper-case characters, as `rondo session list` shows it";
+        parse_family(command, value, rule)
+    }
+}
+
+/// A family by its name, or by a token on standard input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FamilyOrToken {
+    /// By its name.
+    Family(FamilyId),
+    /// `-`: by a token, which is read from standard input.
+    TokenOnInput,
+}
+
+/// Parses a [`FamilyOrToken`], and never repeats what it was given either.
+#[derive(Clone, Copy, Debug)]
+pub struct FamilyOrTokenParser;
+
+impl TypedValueParser for FamilyOrTokenParser {
+    type Value = FamilyOrToken;
+
+    fn parse_ref(&self, command: &clap::Command, _: Option<&Arg>, value: &OsStr) -> Result<FamilyOrToken, clap::Error> {
+        if value == "-" {
+            return Ok(FamilyOrToken::TokenOnInput);
+        }
+        let rule = "a family is named by a ULID of 26 upper-case characters; a token is never taken as an argument: \
+                    write - and give it on standard input";
+        parse_family(command, value, rule).map(FamilyOrToken::Family)
+    }
+}
+
+fn parse_family(command: &clap::Command, value: &OsStr, rule: &str) -> Result<FamilyId, clap::Error> {
+    let parsed = value.to_str().and_then(|name| name.parse().ok());
+    parsed.ok_or_else(|| clap::Error::raw(ErrorKind::ValueValidation, format!("{rule}\n")).with_cmd(command))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_token_is_not_accepted_as_an_argument_and_not_repeated() {
+        let token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJkZW1vIn0.c2lnbmF0dXJl";
+        for line in [["rondo", "family", "show", token], ["rondo", "session", "revoke", token]] {
+            let refused = Cli::try_parse_from(line).unwrap_err();
+            assert_eq!(refused.exit_code(), 2);
+            assert!(!refused.to_string().contains(token), "{refused}");
+        }
+        assert!(Cli::try_parse_from(["rondo", "family", "show", "-"]).is_ok());
+    }
+
+    #[test]
+    fn no_option_takes_a_token() {
+        fn names(command: &clap::Command, found: &mut Vec<String>) {
+            found.extend(command.get_arguments().map(|argument| argument.get_id().to_string()));
+            command.get_subcommands().for_each(|sub| names(sub, found));
+        }
+        let mut found = Vec::new();
+        names(&Cli::command(), &mut found);
+        assert!(!found.is_empty() && found.iter().all(|name| !name.contains("token")), "{found:?}");
+    }
+}

@@ -1,0 +1,112 @@
+//! The local stack's keyring: made once, kept in a file that only its owner may read, and its public half beside it.
+
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ed25519_dalek::SigningKey;
+use rondo_shared::keyring::{
+    FORMAT_VERSION, Jwk, KeyDocument, KeyState, KeyringDocument, ProductDocument, ProductKeys,
+};
+use rondo_shared::moment::{Moment, NoEntropy, Timestamp};
+use serde_json::json;
+
+use crate::failure::Failure;
+use crate::product::Product;
+use crate::workspace::{WorkspaceError, write_private};
+
+/// Makes the keyring if there is none; one that is there is kept, so that tokens stay good from run to run.
+///
+/// # Errors
+/// [`Failure::Keyring`] where the one that is there is of no use; others where none can be made.
+pub fn ensure(path: &Path, products: &[Product]) -> Result<(), Failure> {
+    if !path.exists() {
+        let document = generate(products, Moment::read()?.now)?;
+        write_private(path, &format!("{:#}\n", json!(document)))?;
+    }
+    let document = read(path)?;
+    for product in products {
+        ProductKeys::parse(&document, product.name())?;
+    }
+    Ok(())
+}
+
+/// Writes the public keys as a JWK set (RFC 7517 §5), with which anybody can verify access tokens.
+///
+/// # Errors
+/// [`Failure`] where the keyring cannot be read or the set cannot be written.
+pub fn publish(keyring: &Path, jwks: &Path) -> Result<(), Failure> {
+    let document = read(keyring)?;
+    let mut published = Vec::new();
+    for product in <Product as clap::ValueEnum>::value_variants() {
+        let keys = ProductKeys::parse(&document, product.name())?;
+        published.extend(keys.signing.all().map(|key| {
+            json!({"kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": key.kid(), "x": key.public()})
+        }));
+    }
+    Ok(write_private(jwks, &format!("{:#}\n", json!({"keys": published})))?)
+}
+
+fn read(path: &Path) -> Result<String, WorkspaceError> {
+    std::fs::read_to_string(path).map_err(|error| WorkspaceError::file(path, &error))
+}
+
+/// A ring with one active key of each kind for each product.
+///
+/// # Errors
+/// [`NoEntropy`] where the operating system has no randomness to give.
+pub fn generate(products: &[Product], now: Timestamp) -> Result<KeyringDocument, NoEntropy> {
+    let mut ring = KeyringDocument { version: FORMAT_VERSION, products: std::collections::BTreeMap::new() };
+    for product in products {
+        let (signing, mac) = (drawn()?, drawn()?);
+        let public = SigningKey::from_bytes(&signing).verifying_key();
+        let pair = Jwk::Ed25519 {
+            crv: "Ed25519".to_owned(),
+            x: URL_SAFE_NO_PAD.encode(public.as_bytes()),
+            d: URL_SAFE_NO_PAD.encode(signing),
+        };
+        let symmetric = Jwk::Symmetric { k: URL_SAFE_NO_PAD.encode(mac) };
+        let keys = ProductDocument { signing: vec![active(pair, now)?], mac: vec![active(symmetric, now)?] };
+        ring.products.insert(product.name().to_owned(), keys);
+    }
+    Ok(ring)
+}
+
+fn active(jwk: Jwk, now: Timestamp) -> Result<KeyDocument, NoEntropy> {
+    let [a, b, c, d, ..] = drawn()?;
+    let kid = format!("local-{a:02x}{b:02x}{c:02x}{d:02x}");
+    Ok(KeyDocument { kid, state: KeyState::Active, published_at: now.iso8601(), jwk })
+}
+
+fn drawn() -> Result<[u8; 32], NoEntropy> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn a_made_keyring_is_one_that_functions_accept_and_only_its_owner_reads() {
+        let folder = std::env::temp_dir().join(format!("rondo-keyring-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let (path, jwks) = (folder.join("keyring.json"), folder.join("jwks.json"));
+        ensure(&path, &[Product::Uniqos]).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let made = std::fs::read_to_string(&path).unwrap();
+        let keys = ProductKeys::parse(&made, "uniqos").unwrap();
+
+        ensure(&path, &[Product::Uniqos]).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), made, "a keyring that is there is kept");
+
+        publish(&path, &jwks).unwrap();
+        let published: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&jwks).unwrap()).unwrap();
+        assert_eq!(published["keys"][0]["kid"], keys.signing.active().kid());
+        assert_eq!(published["keys"][0]["x"].as_str(), keys.signing.active().public());
+        assert!(published["keys"][0].get("d").is_none());
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}

@@ -1,0 +1,72 @@
+//! The operator's tool and the local stack in one: `rondo`.
+//!
+//! A command reads its arguments, does its work on a [`target::Target`] and hands back one [`report::Report`], which
+//! `main` prints as a table or as JSON; nothing else is written to standard output, and progress goes to standard error.
+//! Tokens are read from standard input and never from the command line, where other users of the machine see them.
+//! Nothing here talks to AWS unless `--aws` says so.
+//!
+//! | module | what for |
+//! |---|---|
+//! | [`arguments`] | what can be asked for |
+//! | [`target`], [`workspace`] | where it is done: the local stack that runs here, or a table on AWS |
+//! | [`product`] | the one place that knows the products: settings, cookie, path |
+//! | [`session`], [`directory`], [`family`] | one file per noun of the command line |
+//! | [`timeline`] | what happened to a family, as a value |
+//! | [`exchange`], [`demo`] | a refresh over HTTP, and the story told with it |
+//! | [`dev`] | the local stack: database, keyring, functions |
+//! | [`report`], [`failure`] | how a command ends |
+//!
+//! A command is added as a variant in its noun's `…Command`, with one function that returns a report.
+
+pub mod arguments;
+pub mod demo;
+pub mod dev;
+pub mod directory;
+pub mod exchange;
+pub mod failure;
+pub mod family;
+pub mod product;
+pub mod report;
+pub mod session;
+pub mod target;
+pub mod timeline;
+pub mod workspace;
+
+use std::io::BufRead;
+
+use rondo_shared::config::Reader;
+
+use crate::arguments::{Cli, Command, Operation};
+use crate::failure::Failure;
+use crate::report::Report;
+use crate::target::Target;
+
+/// Runs one command line; `input` is standard input.
+///
+/// # Errors
+/// [`Failure`], with the exit code that it asks for.
+pub async fn run(cli: Cli, reader: Reader, input: &mut dyn BufRead) -> Result<Report, Failure> {
+    match cli.command {
+        Command::Dev(arguments) => dev::run(&arguments, &cli.target, reader).await,
+        Command::Smoke => dev::smoke(&cli.target, reader).await,
+        Command::Operate(operation) => {
+            let target = Target::find(&cli.target, reader).await?;
+            operate(&operation, &target, input).await
+        }
+    }
+}
+
+/// Runs one operation on a target.
+///
+/// # Errors
+/// [`Failure`], with the exit code that it asks for.
+pub async fn operate(operation: &Operation, target: &Target, input: &mut dyn BufRead) -> Result<Report, Failure> {
+    match operation {
+        Operation::Session(command) => session::run(command, target).await,
+        Operation::User(command) => directory::run_user(command, target).await,
+        Operation::Org(command) => directory::run_org(command, target).await,
+        Operation::Quota(command) => directory::run_quota(command, target).await,
+        Operation::Family(command) => family::run(command, target, input).await,
+        Operation::Demo(arguments) => demo::run(arguments, target).await,
+    }
+}

@@ -1,0 +1,333 @@
+//! Sessions: opening, listing, showing and ending them.
+
+use clap::{Args, Subcommand};
+use rondo_shared::identity::{FamilyId, OrgKey, Subject};
+use rondo_shared::mint::TokenPair;
+use rondo_shared::moment::{Moment, Timestamp};
+use rondo_shared::rotation::family::{self, History};
+use rondo_shared::session::{self, Issuing, NewSession, SessionState};
+use rondo_shared::store::Meter;
+use rondo_shared::store::item::{Cause, Seal};
+use serde_json::{Value, json};
+
+use crate::arguments::{FamilyParser, TenantArgument};
+use crate::directory::absent;
+use crate::failure::Failure;
+use crate::product::{Product, Settings};
+use crate::report::{Report, pairs, table};
+use crate::target::Target;
+
+/// No session is configured to last longer: the upper bound of `UNIQOS_ABSOLUTE_SECS` and its like. Used for the seal of
+/// a session whose opening has left the table; a seal that stands too long does no harm.
+const LONGEST_SESSION: std::time::Duration = std::time::Duration::from_secs(365 * 24 * 60 * 60);
+
+/// What can be done with sessions.
+#[derive(Debug, Subcommand)]
+pub enum SessionCommand {
+    /// Open a session and print its tokens.
+    ///
+    /// The product's settings (issuer, audience, idle and absolute times, ...) are read from the same environment
+    /// variables as the function's, UNIQOS_ISSUER and so on. On AWS they must be those of the deployment, or the
+    /// function will not accept the token; on the local stack they are taken from it.
+    Open(OpenArguments),
+    /// List a user's sessions.
+    List(UserArguments),
+    /// Show one session.
+    Show(ShowArguments),
+    /// End one session.
+    Revoke(RevokeArguments),
+    /// End every session of a user.
+    RevokeAll(RevokeAllArguments),
+}
+
+/// Whose session is to be opened.
+#[derive(Args, Debug)]
+pub struct OpenArguments {
+    /// The user, who must have been put and be active.
+    #[arg(long)]
+    pub user: Subject,
+    /// The organization that the session acts for.
+    #[arg(long)]
+    pub org: Option<OrgKey>,
+    /// What to call the session, for its owner.
+    #[arg(long)]
+    pub label: Option<String>,
+    /// The product that the session is for.
+    #[arg(long, value_enum, default_value_t = Product::Uniqos)]
+    pub product: Product,
+}
+
+/// Whose sessions are meant.
+#[derive(Args, Debug)]
+pub struct UserArguments {
+    /// The user.
+    #[arg(long)]
+    pub user: Subject,
+    /// Whose items are meant.
+    #[command(flatten)]
+    pub tenant: TenantArgument,
+}
+
+/// Which session is meant.
+#[derive(Args, Debug)]
+pub struct ShowArguments {
+    /// The session, by the name of its family.
+    #[arg(value_parser = FamilyParser)]
+    pub family: FamilyId,
+    /// Whose items are meant.
+    #[command(flatten)]
+    pub tenant: TenantArgument,
+}
+
+/// Which session is to end, and why.
+#[derive(Args, Debug)]
+pub struct RevokeArguments {
+    /// Which session is meant.
+    #[command(flatten)]
+    pub session: ShowArguments,
+    /// Why, for whoever looks at the session later.
+    #[arg(long, value_enum, default_value_t = GivenCause::Operator)]
+    pub cause: GivenCause,
+}
+
+/// Whose sessions are to end, and why.
+#[derive(Args, Debug)]
+pub struct RevokeAllArguments {
+    /// Whose sessions are meant.
+    #[command(flatten)]
+    pub user: UserArguments,
+    /// Why, for whoever looks at the sessions later.
+    #[arg(long, value_enum, default_value_t = GivenCause::Operator)]
+    pub cause: GivenCause,
+}
+
+/// The causes that a person may give; all others are found by the service itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum GivenCause {
+    /// An operator ends it.
+    Operator,
+    /// The user asked for it.
+    SignOut,
+}
+
+impl From<GivenCause> for Cause {
+    fn from(given: GivenCause) -> Self {
+        match given {
+            GivenCause::Operator => Self::Operator,
+            GivenCause::SignOut => Self::SignOut,
+        }
+    }
+}
+
+/// Runs one of these commands.
+///
+/// # Errors
+/// [`Failure`] where it was not done, or not in full.
+pub async fn run(command: &SessionCommand, target: &Target) -> Result<Report, Failure> {
+    match command {
+        SessionCommand::Open(arguments) => open_and_print(arguments, target).await,
+        SessionCommand::List(arguments) => list(arguments, target).await,
+        SessionCommand::Show(arguments) => show(arguments, target).await,
+        SessionCommand::Revoke(arguments) => revoke(arguments, target).await,
+        SessionCommand::RevokeAll(arguments) => revoke_all(arguments, target).await,
+    }
+}
+
+/// An opened session.
+#[derive(Debug)]
+pub struct Opened {
+    /// The session.
+    pub family: FamilyId,
+    /// Its first tokens.
+    pub pair: TokenPair,
+    /// When they were minted.
+    pub at: Timestamp,
+    /// The settings that they were minted with.
+    pub settings: Settings,
+}
+
+impl Opened {
+    /// The cookie as the product's sign-in would set it.
+    #[must_use]
+    pub fn set_cookie(&self) -> String {
+        let max_age = self.pair.refresh_expires_at().since(self.at);
+        self.settings.cookie.set(self.pair.refresh_token(), max_age)
+    }
+
+    /// The cookie as a client sends it: its name and the token.
+    #[must_use]
+    pub fn cookie(&self) -> String {
+        format!("{}={}", self.settings.cookie.name, self.pair.refresh_token())
+    }
+}
+
+/// Opens a session.
+///
+/// # Errors
+/// [`Failure::Open`] where the user is not there or not active; others where keys, settings or table are of no use.
+pub async fn open(arguments: &OpenArguments, target: &Target) -> Result<Opened, Failure> {
+    let settings = target.settings(arguments.product)?;
+    let keys = target.keys(arguments.product)?;
+    let new = NewSession {
+        tenant: arguments.product.tenant(),
+        subject: arguments.user.clone(),
+        org: arguments.org.clone(),
+        label: arguments.label.clone(),
+        client: target.client(),
+    };
+    let issuing =
+        Issuing { keys: &keys, authority: &settings.authority, rotation: &settings.rotation, access: &settings.access };
+    let moment = Moment::read()?;
+    let (family, pair) = session::open(&new, issuing, target.store(), &moment, &Meter::default()).await?;
+    Ok(Opened { family, pair, at: moment.now, settings })
+}
+
+async fn open_and_print(arguments: &OpenArguments, target: &Target) -> Result<Report, Failure> {
+    let opened = open(arguments, target).await?;
+    let (pair, cookie) = (&opened.pair, opened.set_cookie());
+    let text = pairs(&[
+        ("family", Some(opened.family.to_string())),
+        ("user", Some(arguments.user.as_str().to_owned())),
+        ("refresh token", Some(pair.refresh_token().to_owned())),
+        ("expires at", Some(pair.refresh_expires_at().iso8601())),
+        ("Set-Cookie", Some(cookie.clone())),
+        ("access token", Some(pair.access_token().to_owned())),
+        ("expires in", Some(format!("{} s", pair.access_expires_in().as_secs()))),
+    ]);
+    let json = json!({
+        "family": opened.family,
+        "user": arguments.user,
+        "org": arguments.org,
+        "refresh_token": pair.refresh_token(),
+        "refresh_expires_at": pair.refresh_expires_at().iso8601(),
+        "set_cookie": cookie,
+        "access_token": pair.access_token(),
+        "access_expires_in": pair.access_expires_in().as_secs(),
+    });
+    Ok(Report::new(text, json))
+}
+
+async fn list(arguments: &UserArguments, target: &Target) -> Result<Report, Failure> {
+    let UserArguments { user, tenant } = arguments;
+    let now = Moment::read()?.now;
+    let sessions = session::list(&tenant.tenant, user, target.store(), &Meter::default()).await?;
+    if sessions.is_empty() {
+        return Ok(Report::new(format!("{} has no sessions at {}", user.as_str(), target.place()), json!([])));
+    }
+    let row = |state: &SessionState| {
+        let live = state.live.as_ref();
+        vec![
+            state.entry.family.to_string(),
+            state.state_at(now).to_owned(),
+            state.entry.label.clone().unwrap_or_default(),
+            state.entry.opened_at.iso8601(),
+            live.map(|live| live.number.to_string()).unwrap_or_default(),
+            live.map(|live| live.minted_at.iso8601()).unwrap_or_default(),
+            live.map(|live| live.client.ip()).unwrap_or_default(),
+            live.map(|live| live.client.user_agent().to_owned()).unwrap_or_default(),
+            state.entry.session_expires_at.iso8601(),
+        ]
+    };
+    let header = ["family", "state", "label", "opened", "generation", "minted", "ip", "user agent", "ends"];
+    let json = sessions.iter().map(|state| session_json(state, now)).collect();
+    Ok(Report::new(table(&header, sessions.iter().map(row)), Value::Array(json)))
+}
+
+fn session_json(state: &SessionState, now: Timestamp) -> Value {
+    json!({
+        "family": state.entry.family,
+        "state": state.state_at(now),
+        "label": state.entry.label,
+        "opened_at": state.entry.opened_at.iso8601(),
+        "ends_at": state.entry.session_expires_at.iso8601(),
+        "live": state.live.as_ref().map(|live| json!({
+            "generation": live.number,
+            "minted_at": live.minted_at.iso8601(),
+            "expires_at": live.token_expires_at.iso8601(),
+            "ip": live.client.ip(),
+            "user_agent": live.client.user_agent(),
+        })),
+        "sealed_at": state.seal.as_ref().map(|seal| seal.sealed_at.iso8601()),
+    })
+}
+
+async fn show(arguments: &ShowArguments, target: &Target) -> Result<Report, Failure> {
+    let history = history(arguments, target).await?;
+    let now = Moment::read()?.now;
+    let opening = history.generations.iter().find_map(|generation| generation.opening.as_ref());
+    let live = history.generations.last();
+    let expired = live.is_none_or(|live| now >= live.token_expires_at);
+    let state = history.seal.as_ref().map_or(if expired { "expired" } else { "live" }, |seal| seal.cause.as_str());
+    let facts = [
+        ("family", Some(arguments.family.to_string())),
+        ("state", Some(state.to_owned())),
+        ("user", opening.map(|opening| opening.subject.as_str().to_owned())),
+        ("org", opening.and_then(|opening| Some(opening.org.as_ref()?.as_str().to_owned()))),
+        ("label", opening.and_then(|opening| opening.label.clone())),
+        ("opened_at", Some(arguments.family.opened_at().iso8601())),
+        ("ends_at", opening.map(|opening| opening.session_expires_at.iso8601())),
+        ("generation", live.map(|live| live.number.to_string())),
+        ("minted_at", live.map(|live| live.minted_at.iso8601())),
+        ("expires_at", live.map(|live| live.token_expires_at.iso8601())),
+        ("ip", live.map(|live| live.client.ip())),
+        ("user_agent", live.map(|live| live.client.user_agent().to_owned())),
+        ("sealed_at", history.seal.as_ref().map(|seal| seal.sealed_at.iso8601())),
+    ];
+    let json = facts.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+    Ok(Report::new(pairs(&facts), Value::Object(json)))
+}
+
+async fn revoke(arguments: &RevokeArguments, target: &Target) -> Result<Report, Failure> {
+    let history = history(&arguments.session, target).await?;
+    let opening = history.generations.iter().find_map(|generation| generation.opening.as_ref());
+    let family = arguments.session.family;
+    // Generation 0 leaves the table when its token has expired; a session that goes on has no opening to read.
+    let ends_at =
+        opening.map_or_else(|| family.opened_at().plus(LONGEST_SESSION), |opening| opening.session_expires_at);
+    let seal = session::revoke(
+        &arguments.session.tenant.tenant,
+        family,
+        arguments.cause.into(),
+        ends_at,
+        target.client(),
+        target.store(),
+        &Moment::read()?,
+        &Meter::default(),
+    )
+    .await?;
+    Ok(sealed(&[(family, seal)]))
+}
+
+async fn revoke_all(arguments: &RevokeAllArguments, target: &Target) -> Result<Report, Failure> {
+    let UserArguments { user, tenant } = &arguments.user;
+    let (cause, moment, meter) = (arguments.cause.into(), Moment::read()?, Meter::default());
+    let client = target.client();
+    let ended = session::revoke_all(&tenant.tenant, user, cause, &client, target.store(), &moment, &meter).await?;
+    if ended.is_empty() {
+        return Ok(Report::new(format!("{} has no sessions at {}", user.as_str(), target.place()), json!([])));
+    }
+    Ok(sealed(&ended))
+}
+
+/// How sessions stand sealed.
+#[must_use]
+pub fn sealed(sessions: &[(FamilyId, Seal)]) -> Report {
+    let row = |(family, seal): &(FamilyId, Seal)| {
+        vec![family.to_string(), seal.cause.as_str().to_owned(), seal.sealed_at.iso8601()]
+    };
+    let json = sessions.iter().map(
+        |(family, seal)| json!({"family": family, "cause": seal.cause.as_str(), "sealed_at": seal.sealed_at.iso8601()}),
+    );
+    let json = json.collect();
+    Report::new(table(&["family", "ended by", "at"], sessions.iter().map(row)), Value::Array(json))
+}
+
+async fn history(arguments: &ShowArguments, target: &Target) -> Result<History, Failure> {
+    let ShowArguments { family, tenant } = arguments;
+    let history = family::history(&tenant.tenant, *family, target.store(), &Meter::default()).await?;
+    if history.generations.is_empty() && history.seal.is_none() {
+        return Err(absent("session", family, target));
+    }
+    Ok(history)
+}

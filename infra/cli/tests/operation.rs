@@ -1,0 +1,210 @@
+//! The operator's commands, parsed from their command lines and run against an embedded database of their own.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use clap::Parser as _;
+use rondo::arguments::{Cli, Command};
+use rondo::dev::database::{Database, Storage};
+use rondo::dev::keyring;
+use rondo::dev::ports::Port;
+use rondo::failure::Failure;
+use rondo::product::Product;
+use rondo::report::Report;
+use rondo::target::Target;
+use rondo::workspace::LocalStack;
+use rondo_shared::config::Reader;
+use rondo_shared::session::OpenError;
+use rondo_shared::store::item::AccountStatus;
+use rondo_shared::store::table::TableDefinition;
+use serde_json::Value;
+
+/// A local stack without functions, in memory, on a port of the system's choice.
+struct Stack {
+    target: Target,
+    keyring: PathBuf,
+    _database: Database,
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.keyring);
+    }
+}
+
+impl Stack {
+    async fn up() -> Self {
+        static STACKS: AtomicU32 = AtomicU32::new(0);
+        let listener = Port { number: 0, flag: "--db-port" }.listen().unwrap();
+        let database = Database::start(listener, &Storage::Memory).unwrap();
+        let number = STACKS.fetch_add(1, Ordering::Relaxed);
+        let keyring = std::env::temp_dir().join(format!("rondo-operation-{}-{number}.json", std::process::id()));
+        keyring::ensure(&keyring, &[Product::Uniqos]).unwrap();
+        let stack = LocalStack {
+            endpoint: database.url(),
+            invoke_url: "http://127.0.0.1:0".to_owned(),
+            table: "rondo".to_owned(),
+            keyring: keyring.clone(),
+            settings: BTreeMap::new(),
+        };
+        let target = Target::local(stack, Reader::new::<String, String>([])).await;
+        target.store().create_table(&TableDefinition::from_template().unwrap()).await.unwrap();
+        Self { target, keyring, _database: database }
+    }
+
+    /// Runs a command line, with `input` on standard input.
+    async fn run_with(&self, line: &str, mut input: &[u8]) -> Result<Report, Failure> {
+        let cli = Cli::try_parse_from(line.split_whitespace()).unwrap();
+        match cli.command {
+            Command::Operate(operation) => rondo::operate(&operation, &self.target, &mut input).await,
+            Command::Dev(_) | Command::Smoke => panic!("not an operation"),
+        }
+    }
+
+    async fn run(&self, line: &str) -> Value {
+        self.run_with(line, b"").await.unwrap().json().clone()
+    }
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap()
+}
+
+#[tokio::test]
+async fn a_session_is_opened_listed_shown_and_revoked_by_an_operator() {
+    let stack = Stack::up().await;
+    stack.run("rondo user put ada --name Ada --email ada@example.com").await;
+    let opened = stack.run("rondo session open --user ada --org acme --label laptop").await;
+    assert!(text(&opened["set_cookie"]).starts_with(&format!("uniqos_refresh={}; ", text(&opened["refresh_token"]))));
+    assert!(!text(&opened["set_cookie"]).contains("Secure"));
+    assert_eq!(opened["access_expires_in"], 900);
+    let family = text(&opened["family"]);
+
+    let listed = stack.run("rondo session list --user ada").await;
+    assert_eq!((&listed[0]["family"], text(&listed[0]["state"])), (&opened["family"], "live"));
+    assert_eq!((text(&listed[0]["label"]), &listed[0]["live"]["generation"]), ("laptop", &Value::from(0)));
+
+    let shown = stack.run(&format!("rondo session show {family}")).await;
+    assert_eq!((text(&shown["state"]), text(&shown["user"]), text(&shown["org"])), ("live", "ada", "acme"));
+
+    let revoked = stack.run(&format!("rondo session revoke {family}")).await;
+    assert_eq!(text(&revoked[0]["cause"]), "operator");
+    assert_eq!(text(&stack.run("rondo session list --user ada").await[0]["state"]), "operator");
+
+    // The first seal stands, whatever is asked for later.
+    let again = stack.run(&format!("rondo session revoke {family} --cause sign_out")).await;
+    assert_eq!(text(&again[0]["cause"]), "operator");
+}
+
+#[tokio::test]
+async fn every_session_of_a_user_is_ended_and_nobody_elses() {
+    let stack = Stack::up().await;
+    for user in ["ada", "bob"] {
+        stack.run(&format!("rondo user put {user}")).await;
+        stack.run(&format!("rondo session open --user {user}")).await;
+        stack.run(&format!("rondo session open --user {user}")).await;
+    }
+    let ended = stack.run("rondo session revoke-all --user ada --cause sign_out").await;
+    assert_eq!(ended.as_array().unwrap().len(), 2);
+    let states =
+        |list: Value| list.as_array().unwrap().iter().map(|s| text(&s["state"]).to_owned()).collect::<Vec<_>>();
+    assert_eq!(states(stack.run("rondo session list --user ada").await), ["sign_out", "sign_out"]);
+    assert_eq!(states(stack.run("rondo session list --user bob").await), ["live", "live"]);
+}
+
+#[tokio::test]
+async fn suspending_a_user_ends_the_sessions_and_refuses_new_ones_until_the_user_is_active_again() {
+    let stack = Stack::up().await;
+    stack.run("rondo user put ada --name Ada").await;
+    stack.run("rondo session open --user ada").await;
+    let suspended = stack.run("rondo user put ada --status suspended").await;
+    assert_eq!(text(&suspended["ended_sessions"][0]["cause"]), "account_suspended");
+    assert_eq!(text(&suspended["name"]), "Ada");
+
+    let refused = stack.run_with("rondo session open --user ada", b"").await.unwrap_err();
+    assert!(matches!(refused, Failure::Open(OpenError::UserNotActive(AccountStatus::Suspended))), "{refused}");
+    assert_eq!(refused.exit_code(), 1);
+
+    // A change of name does not make a suspended user active.
+    assert_eq!(text(&stack.run("rondo user put ada --name Lovelace").await["status"]), "suspended");
+    stack.run("rondo user put ada --status active").await;
+    stack.run("rondo session open --user ada").await;
+}
+
+#[tokio::test]
+async fn a_removed_user_leaves_a_tombstone_without_a_name() {
+    let stack = Stack::up().await;
+    stack.run("rondo user put ada --name Ada --email ada@example.com").await;
+    stack.run("rondo session open --user ada").await;
+    let removed = stack.run("rondo user put ada --status removed").await;
+    assert_eq!((&removed["name"], &removed["email"]), (&Value::Null, &Value::Null));
+    assert_eq!(text(&removed["ended_sessions"][0]["cause"]), "account_removed");
+}
+
+#[tokio::test]
+async fn a_user_who_was_never_put_has_no_session() {
+    let stack = Stack::up().await;
+    let refused = stack.run_with("rondo session open --user nobody", b"").await.unwrap_err();
+    assert!(matches!(refused, Failure::Open(OpenError::NoSuchUser)), "{refused}");
+    assert_eq!(stack.run("rondo session list --user nobody").await, Value::Array(Vec::new()));
+}
+
+#[tokio::test]
+async fn a_session_that_never_was_is_neither_shown_nor_revoked() {
+    let stack = Stack::up().await;
+    for verb in ["session show", "session revoke", "family show"] {
+        let failed = stack.run_with(&format!("rondo {verb} 01JD0000000000000000000000"), b"").await.unwrap_err();
+        assert!(matches!(failed, Failure::NotFound { .. }), "{verb}: {failed}");
+    }
+}
+
+#[tokio::test]
+async fn a_family_is_found_by_a_token_on_standard_input_which_is_said_to_verify() {
+    let stack = Stack::up().await;
+    stack.run("rondo user put ada").await;
+    let opened = stack.run("rondo session open --user ada").await;
+    let token = text(&opened["refresh_token"]);
+    let shown = stack.run_with("rondo family show -", token.as_bytes()).await.unwrap();
+    assert_eq!(shown.json()["family"], opened["family"]);
+    assert_eq!(shown.json()["token"]["signature_verifies"], true);
+    assert_eq!(text(&shown.json()["token"]["generation_is"]), "live");
+    assert!(!shown.text().contains(token));
+}
+
+#[tokio::test]
+async fn a_token_with_another_signature_is_said_to_be_unverified() {
+    let stack = Stack::up().await;
+    stack.run("rondo user put ada").await;
+    let opened = stack.run("rondo session open --user ada").await;
+    let (signed, _) = text(&opened["refresh_token"]).rsplit_once('.').unwrap();
+    let forged = format!("{signed}.{}", "A".repeat(43));
+    let shown = stack.run_with("rondo family show -", forged.as_bytes()).await.unwrap();
+    assert_eq!(shown.json()["token"]["signature_verifies"], false);
+    assert!(shown.text().contains("unverified"), "{}", shown.text());
+    let failed = stack.run_with("rondo family show -", b"no token").await.unwrap_err();
+    assert!(matches!(failed, Failure::NoToken(_)));
+}
+
+#[tokio::test]
+async fn an_organization_and_its_quota_are_put() {
+    let stack = Stack::up().await;
+    stack.run("rondo org put acme --name Acme").await;
+    let quota = "rondo quota put acme --turns-used 1 --turns-limit 2 --relationships-used 3 --relationships-limit 4";
+    let put = stack.run(&format!("{quota} --resets-at 2026-12-01T00:00:00Z --period 2026-11-15")).await;
+    assert_eq!((text(&put["period"]), &put["turns_limit"]), ("2026-11-15", &Value::from(2)));
+}
+
+#[test]
+fn what_cannot_be_is_refused_on_the_command_line() {
+    let quota = ["rondo", "quota", "put", "acme", "--turns-limit", "1", "--relationships-used", "1"];
+    let rest = ["--relationships-limit", "1", "--resets-at", "2026-12-01T00:00:00Z", "--turns-used"];
+    let with = |used: &'static str| Cli::try_parse_from(quota.into_iter().chain(rest).chain([used]));
+    assert!(with("1").is_ok());
+    assert!(with("-1").is_err());
+    for line in ["rondo session revoke 01JD0000000000000000000000 --cause reuse", "rondo dev --grace-secs 61"] {
+        assert_eq!(Cli::try_parse_from(line.split(' ')).unwrap_err().exit_code(), 2, "{line}");
+    }
+}
