@@ -10,7 +10,7 @@ RONDO := cargo run --quiet --locked --bin rondo --
 help:           ## this menu
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
-dev: $(TOOLS)/bin/cargo-lambda ## the local stack: DynamoDB, the functions, a demo session, curl commands (ARGS="--grace-secs 3")
+dev: $(TOOLS)/bin/cargo-lambda ## the local stack: DynamoDB, the functions, a demo session, curl commands (ARGS=--grace-secs=3)
 	@$(RONDO) dev $(ARGS)
 
 demo:           ## plays a refresh, two tabs, a lost response and a theft against the running stack

@@ -316,8 +316,10 @@ fn as_dynamodb_spells(operation: &str) -> String {
 #[test]
 fn every_key_pattern_is_on_the_sheet_of_access_patterns() {
     let (sheet, keys) = (read(ACCESS_PATTERNS), read("shared/src/store/keys.rs"));
-    let patterns =
-        ["FAMILY#", "GEN#", "SEAL", "CLIENT#", "USER#", "SESSION#", "ORG#", "QUOTA#", "RATE#", "PROFILE", "BUCKET"];
+    let patterns = [
+        "FAMILY#", "GEN#", "SEAL", "CLIENT#", "USER#", "SESSION#", "ORG#", "QUOTA#", "RATE#", "PROFILE", "PASSWORD",
+        "BUCKET",
+    ];
     for pattern in patterns {
         assert!(keys.contains(pattern), "keys.rs has no {pattern}; take it from this test and from the sheet");
     }
