@@ -1,0 +1,240 @@
+//! What this function knows of the products: for each, one arm that takes from its own crate's settings what opening a
+//! session asks for, so that a session opened here is one that its endpoint refreshes.
+
+use std::fmt;
+use std::time::Duration;
+
+use rondo_shared::config::{Common, Reader};
+use rondo_shared::directory;
+use rondo_shared::identity::{Subject, Tenant};
+use rondo_shared::keyring::source::{Keyring, KeyringSource};
+use rondo_shared::keyring::{KeyringError, ProductKeys};
+use rondo_shared::mint::{self, AccessPolicy};
+use rondo_shared::moment::{Moment, Timestamp};
+use rondo_shared::rotation::policy::RotationPolicy;
+use rondo_shared::session::Begun;
+use rondo_shared::store::{Meter, Store, StoreError};
+use rondo_shared::token::{SigningError, TokenAuthority};
+use rondo_shared::wire::cookies::CookieShape;
+use serde::Serialize;
+
+/// What opening a session asks of a product.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// The product's name: its keys in the keyring, and what its tenants begin with.
+    pub name: &'static str,
+    /// Whether each of its projects is a tenant of its own, or the product itself is its only one.
+    pub has_projects: bool,
+    /// What its tokens say of who issues them.
+    pub authority: TokenAuthority,
+    /// How long its sessions and tokens live.
+    pub rotation: RotationPolicy,
+    /// What its access tokens say.
+    pub access: AccessPolicy,
+    /// The cookie that carries its refresh token, where one does.
+    pub refresh_cookie: Option<CookieShape>,
+    /// The cookie that carries its access token too, where one does.
+    pub access_cookie: Option<CookieShape>,
+}
+
+/// The terms of every product. What is wrong with its settings is noted with the reader.
+pub fn all(reader: &mut Reader, common: &Common) -> Vec<Terms> {
+    vec![uniqos(reader, common), dreadnode(reader, common), elastic(reader, common), replyke(reader, common)]
+}
+
+fn uniqos(reader: &mut Reader, common: &Common) -> Terms {
+    use uniqos_refresh::policy::{PRODUCT, Policy};
+    let Policy { authority, rotation, access, cookie, .. } = Policy::read(reader, common);
+    Terms {
+        name: PRODUCT,
+        has_projects: false,
+        authority,
+        rotation,
+        access,
+        refresh_cookie: Some(cookie),
+        access_cookie: None,
+    }
+}
+
+fn dreadnode(reader: &mut Reader, common: &Common) -> Terms {
+    use dreadnode_refresh::policy::{PRODUCT, Policy};
+    let Policy { authority, rotation, access, refresh_cookie, access_cookie, .. } = Policy::read(reader, common);
+    Terms {
+        name: PRODUCT,
+        has_projects: false,
+        authority,
+        rotation,
+        access,
+        refresh_cookie: Some(refresh_cookie),
+        access_cookie: Some(access_cookie),
+    }
+}
+
+fn elastic(reader: &mut Reader, common: &Common) -> Terms {
+    use elastic_refresh::policy::{PRODUCT, Policy};
+    let Policy { authority, rotation, access, .. } = Policy::read(reader, common);
+    Terms { name: PRODUCT, has_projects: false, authority, rotation, access, refresh_cookie: None, access_cookie: None }
+}
+
+fn replyke(reader: &mut Reader, common: &Common) -> Terms {
+    use replyke_refresh::policy::{PRODUCT, Policy};
+    let Policy { authority, rotation, access, cookie, .. } = Policy::read(reader, common);
+    Terms {
+        name: PRODUCT,
+        has_projects: true,
+        authority,
+        rotation,
+        access,
+        refresh_cookie: Some(cookie),
+        access_cookie: None,
+    }
+}
+
+/// A product with its keys.
+#[derive(Debug)]
+pub struct Product {
+    terms: Terms,
+    keyring: Keyring,
+}
+
+/// Every product that this deployment has keys for.
+#[derive(Debug)]
+pub struct Products(Vec<Product>);
+
+impl Products {
+    /// Reads each product's keys. A product that the keyring knows nothing of is not one of this deployment.
+    ///
+    /// # Errors
+    /// [`KeyringError`] where the ring cannot be used, or has keys for none of them.
+    pub fn open(terms: Vec<Terms>, source: &KeyringSource, now: Timestamp) -> Result<Self, KeyringError> {
+        let (mut products, mut missing) = (Vec::new(), Vec::new());
+        for terms in terms {
+            match Keyring::open(source.clone(), terms.name, now) {
+                Ok(keyring) => products.push(Product { terms, keyring }),
+                Err(KeyringError::NoKeys(name)) => missing.push(name),
+                Err(error) => return Err(error),
+            }
+        }
+        if products.is_empty() { Err(KeyringError::NoKeys(missing.join(", "))) } else { Ok(Self(products)) }
+    }
+
+    /// The product that a tenant is of.
+    #[must_use]
+    pub fn of(&self, tenant: &Tenant) -> Option<&Product> {
+        let (name, project) = name_and_project(tenant);
+        self.0.iter().find(|product| product.terms.name == name && product.terms.has_projects == project.is_some())
+    }
+}
+
+fn name_and_project(tenant: &Tenant) -> (&str, Option<&str>) {
+    let name = tenant.as_str();
+    name.split_once(':').map_or((name, None), |(product, project)| (product, Some(project)))
+}
+
+/// The tokens that an opened session begins with, as a backend gets them. `Debug` shows none.
+pub struct FirstTokens {
+    /// The refresh token.
+    pub refresh_token: String,
+    /// The access token; for a product whose one token is both, the same.
+    pub access_token: String,
+    /// How long the access token is good.
+    pub expires_in: Duration,
+    /// The `Set-Cookie` that carries the refresh token, where the product has one.
+    pub set_cookie: Option<String>,
+    /// The `Set-Cookie` that carries the access token, where the product has one.
+    pub set_access_cookie: Option<String>,
+}
+
+impl fmt::Debug for FirstTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FirstTokens").field("expires_in", &self.expires_in).finish_non_exhaustive()
+    }
+}
+
+/// Why a session that stands got no tokens. A repeat of its opening may get them.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MintError {
+    /// A key did not sign.
+    #[error(transparent)]
+    Signing(#[from] SigningError),
+    /// What the access token says of the user could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Product {
+    /// What opening a session asks of it.
+    #[must_use]
+    pub const fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    /// Mints a session's first tokens, in the product's own form, and the cookies that carry them.
+    ///
+    /// # Errors
+    /// [`MintError`]; the session stands.
+    pub async fn mint<S: Store>(
+        &self,
+        begun: &Begun,
+        store: &S,
+        moment: &Moment,
+        meter: &Meter,
+    ) -> Result<FirstTokens, MintError> {
+        let Terms { authority, access, .. } = &self.terms;
+        let keys = self.keyring.current(moment.now);
+        let pair = mint::first(begun, &keys, authority, access, moment)?;
+        let expires_in = pair.access_expires_in();
+        let access_token = match name_and_project(&begun.claims().tenant) {
+            (_, Some(project)) => self.project_access_token(begun, project, &keys, store, moment, meter).await?,
+            (_, None) => pair.access_token().to_owned(),
+        };
+        let refresh_max_age = pair.refresh_expires_at().since(moment.now);
+        Ok(FirstTokens {
+            set_cookie: self.terms.refresh_cookie.map(|cookie| cookie.set(pair.refresh_token(), refresh_max_age)),
+            set_access_cookie: self.terms.access_cookie.map(|cookie| cookie.set(&access_token, expires_in)),
+            refresh_token: pair.refresh_token().to_owned(),
+            access_token,
+            expires_in,
+        })
+    }
+
+    /// The access token of a product with projects, as its own endpoint mints it: the user's role is in it, and is read
+    /// for it.
+    async fn project_access_token<S: Store>(
+        &self,
+        begun: &Begun,
+        project: &str,
+        keys: &ProductKeys,
+        store: &S,
+        moment: &Moment,
+        meter: &Meter,
+    ) -> Result<String, MintError> {
+        let Terms { authority, access, .. } = &self.terms;
+        let claims = begun.claims();
+        let item = directory::profile(&claims.tenant, &claims.sub, true, store, meter).await?;
+        let user = item.map(|item| replyke_refresh::user::User::from_item(&claims.sub, &item, moment.now));
+        let access_claims = ProjectAccessClaims {
+            sub: &claims.sub,
+            project_id: project,
+            role: user.as_ref().and_then(replyke_refresh::user::User::role),
+            aud: &access.audience,
+            iss: &authority.issuer,
+            iat: moment.now.secs(),
+            exp: moment.now.plus(access.lifetime).secs().min(claims.session_expires_at),
+        };
+        Ok(mint::access_token(begun, &access_claims, keys)?)
+    }
+}
+
+/// What an access token of a product with projects says: these claims and no other.
+#[derive(Debug, Serialize)]
+struct ProjectAccessClaims<'a> {
+    sub: &'a Subject,
+    #[serde(rename = "projectId")]
+    project_id: &'a str,
+    role: Option<&'a str>,
+    aud: &'a str,
+    iss: &'a str,
+    iat: i64,
+    exp: i64,
+}
