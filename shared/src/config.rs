@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -211,7 +210,7 @@ impl Common {
         Self {
             table: reader.required("TABLE_NAME"),
             endpoint,
-            keyring: KeyringSource::File(PathBuf::from(reader.required("KEYRING_FILE"))),
+            keyring: KeyringSource::configured(reader),
             sessions_not_before: reader.instant("SESSIONS_NOT_BEFORE"),
             amnesty: reader.amnesty("REUSE_AMNESTY"),
             front_door_secret: reader.raw("FRONT_DOOR_SECRET").map(|secret| FrontDoorSecret(secret.to_owned())),

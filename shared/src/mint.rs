@@ -1,5 +1,5 @@
-//! Minting: the last room of the walk. An access token (EdDSA, `typ: at+jwt`, RFC 9068) and the refresh token of the
-//! live generation, from a rotation that holds.
+//! Minting: the last room of the walk. An access token (EdDSA, or RS256 where the keyring says so; `typ: at+jwt`,
+//! RFC 9068) and the refresh token of the live generation, from a rotation that holds.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use crate::identity::{FamilyId, OrgKey, Subject};
 use crate::keyring::ProductKeys;
 use crate::moment::{Moment, Nonce, Timestamp};
 use crate::rotation::{Proven, Rotated};
+use crate::session::Begun;
 use crate::store::item::Generation;
 use crate::token::{self, ACCESS_TOKEN_TYPE, Claims, SigningError, TokenAuthority, TokenForm};
 
@@ -125,8 +126,15 @@ impl Held for Proven {
     }
 }
 
+impl Held for Begun {
+    fn claims(&self) -> &Claims {
+        Self::claims(self)
+    }
+}
+
 mod sealed {
     pub trait Sealed {}
+    impl Sealed for super::Begun {}
     impl Sealed for super::Rotated {}
     impl Sealed for super::Proven {}
 }
@@ -137,6 +145,20 @@ mod sealed {
 /// [`SigningError`] where a key does not sign.
 pub fn access_token<H: Held, C: Serialize>(_held: &H, claims: &C, keys: &ProductKeys) -> Result<String, SigningError> {
     token::sign_typed(ACCESS_TOKEN_TYPE, claims, &keys.signing)
+}
+
+/// Mints the first tokens of a session whose generation 0 is live: for a repeat anew, with the same generation and expiry.
+///
+/// # Errors
+/// [`SigningError`] where a key does not sign.
+pub fn first(
+    begun: &Begun,
+    keys: &ProductKeys,
+    authority: &TokenAuthority,
+    access: &AccessPolicy,
+    moment: &Moment,
+) -> Result<TokenPair, SigningError> {
+    pair(begun.claims(), begun.first(), keys, authority, access, moment)
 }
 
 /// Mints the first pair of a session whose generation 0 stands; `claims` are those of its refresh token.

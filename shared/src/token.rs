@@ -9,7 +9,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::errors::ErrorKind;
-use jsonwebtoken::{Header, Validation};
+use jsonwebtoken::{Algorithm, Header, Validation};
 use serde::{Deserialize, Serialize};
 
 use crate::identity::{Client, FamilyId, OrgKey, Subject, Tenant};
@@ -69,7 +69,7 @@ pub enum TokenForm {
     /// A refresh token and nothing else, known to the issuer alone: HS256, for the issuer as its audience.
     Refresh,
     /// One token that is both the access token and what is rotated, so that anybody can verify it by the published
-    /// keys: EdDSA, with the `typ` and the audience of an access token.
+    /// keys: EdDSA or RS256, with the `typ` and the audience of an access token.
     Combined,
 }
 
@@ -232,7 +232,8 @@ impl<'a> UnverifiedToken<'a> {
         let header = self.header()?;
         let kid = header.get("kid").and_then(serde_json::Value::as_str).unwrap_or_default();
         let key = keys.find(kid).ok_or(TokenError::UnknownKey)?;
-        if header.get("alg").and_then(serde_json::Value::as_str) != Some(algorithm_name(key.algorithm())) {
+        let named = header.get("alg").and_then(serde_json::Value::as_str).ok_or(TokenError::WrongAlgorithm)?;
+        if algorithm_name(key.algorithm()) != Some(named) {
             return Err(TokenError::WrongAlgorithm);
         }
         let verified =
@@ -277,13 +278,19 @@ fn json_object(part: &str) -> Result<serde_json::Map<String, serde_json::Value>,
     serde_json::from_slice(&decoded).map_err(|_| TokenError::Undecodable)
 }
 
-/// As a header spells it. A keyring holds keys for these two alone, so that no token's `alg` may match another.
-fn algorithm_name(algorithm: jsonwebtoken::Algorithm) -> &'static str {
-    if algorithm == jsonwebtoken::Algorithm::EdDSA { "EdDSA" } else { "HS256" }
+/// As a header spells it. A keyring holds keys for these three alone, and no token's `alg` may match another.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the enumeration is not exhaustive")]
+const fn algorithm_name(algorithm: Algorithm) -> Option<&'static str> {
+    match algorithm {
+        Algorithm::EdDSA => Some("EdDSA"),
+        Algorithm::RS256 => Some("RS256"),
+        Algorithm::HS256 => Some("HS256"),
+        _ => None,
+    }
 }
 
 /// Has the library check the signature and nothing else: claims and times are this module's.
-fn signature_only(algorithm: jsonwebtoken::Algorithm) -> Validation {
+fn signature_only(algorithm: Algorithm) -> Validation {
     let mut validation = Validation::new(algorithm);
     validation.validate_exp = false;
     validation.validate_nbf = false;

@@ -273,6 +273,17 @@ fn every_path_that_the_documents_name_exists() {
 }
 
 #[test]
+fn every_test_that_the_sheet_of_behaviours_names_exists() {
+    let sources: Vec<String> = rust_files("").iter().map(|path| read(path)).collect();
+    let is_test = |name: &String| sources.iter().any(|source| source.contains(&format!("fn {name}(")));
+    let names = code_of(&read("infra/behaviours.md")).spans.into_iter();
+    let sentences: Vec<String> = names.filter(|name| name.matches('_').count() > 3 && !name.contains('/')).collect();
+    assert!(sentences.len() > 80, "the sheet names {} tests", sentences.len());
+    let missing: Vec<String> = sentences.into_iter().filter(|name| !is_test(name)).collect();
+    assert_none(&missing, "No test has these names. Correct infra/behaviours.md, or bring them back.");
+}
+
+#[test]
 fn the_map_is_short() {
     let lines = read("ARCHITECTURE.md").lines().count();
     assert!(lines <= MAP_MAX_LINES, "ARCHITECTURE.md has {lines} lines; a map has at most {MAP_MAX_LINES}: cut it");
@@ -317,8 +328,8 @@ fn as_dynamodb_spells(operation: &str) -> String {
 fn every_key_pattern_is_on_the_sheet_of_access_patterns() {
     let (sheet, keys) = (read(ACCESS_PATTERNS), read("shared/src/store/keys.rs"));
     let patterns = [
-        "FAMILY#", "GEN#", "SEAL", "CLIENT#", "USER#", "SESSION#", "ORG#", "QUOTA#", "RATE#", "PROFILE", "PASSWORD",
-        "BUCKET",
+        "FAMILY#", "GEN#", "SEAL", "CLIENT#", "USER#", "SESSION#", "OPENED#", "ORG#", "QUOTA#", "RATE#", "PROFILE",
+        "PASSWORD", "BUCKET",
     ];
     for pattern in patterns {
         assert!(keys.contains(pattern), "keys.rs has no {pattern}; take it from this test and from the sheet");

@@ -1,10 +1,13 @@
-//! The keys of each product: what signs its access tokens (EdDSA) and what authenticates its refresh tokens (HS256).
+//! The keys of each product: what signs its access tokens (EdDSA, or RS256 where a verifier takes nothing else) and
+//! what authenticates its refresh tokens (HS256).
 //!
 //! Every key is `next` (published, not yet used), `active` (signs; exactly one of each kind) or `retired` (verifies
 //! until its last token has expired). A token names its key by `kid`, and the algorithm is the key's own: what a token
 //! says about its algorithm is compared with it and never believed (RFC 8725 §3.1). Keys are written as JWKs
-//! (RFC 7517, RFC 8037). Nothing here shows a key: `Debug` prints names only.
+//! (RFC 7517, RFC 7518, RFC 8037). Nothing here shows a key: `Debug` prints names only.
 
+pub mod public;
+mod rs256;
 pub mod source;
 
 use std::collections::BTreeMap;
@@ -15,8 +18,15 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 use serde::{Deserialize, Serialize};
 
+use self::public::{PublicJwk, PublicKey};
+pub use self::rs256::RsaJwk;
+
 /// The form of keyring that this code reads.
 pub const FORMAT_VERSION: u32 = 1;
+/// What a signing key may be for. The active one's algorithm is that of all access tokens of its product.
+const SIGNING_ALGORITHMS: [Algorithm; 2] = [Algorithm::EdDSA, Algorithm::RS256];
+/// What a MAC key may be for.
+const MAC_ALGORITHMS: [Algorithm; 1] = [Algorithm::HS256];
 
 /// Where a key is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,7 +54,7 @@ pub struct KeyringDocument {
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProductDocument {
-    /// Ed25519 keys for access tokens.
+    /// Ed25519 and RSA keys for access tokens.
     pub signing: Vec<KeyDocument>,
     /// 256-bit keys for refresh tokens.
     pub mac: Vec<KeyDocument>,
@@ -64,7 +74,7 @@ pub struct KeyDocument {
     pub jwk: Jwk,
 }
 
-/// The two kinds of key that a keyring may hold, as JWKs.
+/// The kinds of key that a keyring may hold, as JWKs.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(tag = "kty", deny_unknown_fields)]
 pub enum Jwk {
@@ -78,12 +88,43 @@ pub enum Jwk {
         /// The private key, base64url.
         d: String,
     },
+    /// An RSA key pair (RFC 7518 §6.3), for RS256.
+    #[serde(rename = "RSA")]
+    Rsa(RsaJwk),
     /// A symmetric key (RFC 7518 §6.4).
     #[serde(rename = "oct")]
     Symmetric {
         /// The key, base64url.
         k: String,
     },
+}
+
+impl Jwk {
+    /// The one algorithm that such a key is for.
+    #[must_use]
+    pub const fn algorithm(&self) -> Algorithm {
+        match self {
+            Self::Ed25519 { .. } => Algorithm::EdDSA,
+            Self::Rsa(_) => Algorithm::RS256,
+            Self::Symmetric { .. } => Algorithm::HS256,
+        }
+    }
+}
+
+impl KeyringDocument {
+    /// Reads a keyring's text.
+    ///
+    /// # Errors
+    /// [`KeyringError::Invalid`] where it is not of this form. The message shows nothing of it.
+    pub fn parse(text: &str) -> Result<Self, KeyringError> {
+        // serde_json's own message may quote the document, and the document is made of secrets.
+        let keyring: Self = serde_json::from_str(text)
+            .map_err(|e| KeyringError::Invalid(format!("not a keyring, at line {} column {}", e.line(), e.column())))?;
+        if keyring.version != FORMAT_VERSION {
+            return Err(KeyringError::Invalid(format!("version {}, not {FORMAT_VERSION}", keyring.version)));
+        }
+        Ok(keyring)
+    }
 }
 
 /// The documents are made of secrets: none is ever shown.
@@ -96,7 +137,7 @@ macro_rules! undisclosed {
         }
     )*};
 }
-undisclosed!(KeyringDocument, ProductDocument, KeyDocument, Jwk);
+undisclosed!(KeyringDocument, ProductDocument, KeyDocument, Jwk, RsaJwk);
 
 /// One key, ready to use.
 #[derive(Clone)]
@@ -106,8 +147,8 @@ pub struct Key {
     algorithm: Algorithm,
     encoding: EncodingKey,
     decoding: DecodingKey,
-    /// The public half as base64url, for EdDSA.
-    public: Option<String>,
+    /// The public half; none of a symmetric key.
+    public: Option<PublicKey>,
 }
 
 impl fmt::Debug for Key {
@@ -147,10 +188,19 @@ impl Key {
         &self.decoding
     }
 
-    /// The public Ed25519 key in base64url, as a JWK's `x`; none for a symmetric key.
+    /// The public Ed25519 key in base64url, as a JWK's `x`; none for a key of another kind.
     #[must_use]
     pub fn public(&self) -> Option<&str> {
-        self.public.as_deref()
+        match &self.public {
+            Some(PublicKey::Ed25519 { x, .. }) => Some(x),
+            Some(PublicKey::Rsa { .. }) | None => None,
+        }
+    }
+
+    /// The public half as a JWK set holds it; none of a symmetric key.
+    #[must_use]
+    pub fn public_jwk(&self) -> Option<PublicJwk> {
+        self.public.clone().map(|public| PublicJwk::new(&self.kid, public))
     }
 }
 
@@ -179,8 +229,8 @@ impl KeySet {
         std::iter::once(&self.active).chain(&self.others)
     }
 
-    fn parse(what: &str, documents: &[KeyDocument], algorithm: Algorithm) -> Result<Self, KeyringError> {
-        let keys = documents.iter().map(|document| parse_key(document, algorithm)).collect::<Result<Vec<_>, _>>()?;
+    fn parse(what: &str, documents: &[KeyDocument], allowed: &[Algorithm]) -> Result<Self, KeyringError> {
+        let keys = documents.iter().map(|document| parse_key(document, allowed)).collect::<Result<Vec<_>, _>>()?;
         for (n, key) in keys.iter().enumerate() {
             if keys.iter().skip(n + 1).any(|other| other.kid == key.kid) {
                 return Err(KeyringError::Invalid(format!("{what}: two keys are named {}", key.kid)));
@@ -210,17 +260,12 @@ impl ProductKeys {
     /// [`KeyringError`] where the document is not a keyring, or holds no usable keys for the product. The message
     /// names the key and never shows it.
     pub fn parse(document: &str, product: &str) -> Result<Self, KeyringError> {
-        // serde_json's own message may quote the document, and the document is made of secrets.
-        let keyring: KeyringDocument = serde_json::from_str(document)
-            .map_err(|e| KeyringError::Invalid(format!("not a keyring, at line {} column {}", e.line(), e.column())))?;
-        if keyring.version != FORMAT_VERSION {
-            return Err(KeyringError::Invalid(format!("version {}, not {FORMAT_VERSION}", keyring.version)));
-        }
+        let keyring = KeyringDocument::parse(document)?;
         let missing = || KeyringError::NoKeys(product.to_owned());
         let keys = keyring.products.get(product).ok_or_else(missing)?;
         Ok(Self {
-            signing: KeySet::parse("signing keys", &keys.signing, Algorithm::EdDSA)?,
-            mac: KeySet::parse("mac keys", &keys.mac, Algorithm::HS256)?,
+            signing: KeySet::parse("signing keys", &keys.signing, &SIGNING_ALGORITHMS)?,
+            mac: KeySet::parse("mac keys", &keys.mac, &MAC_ALGORITHMS)?,
         })
     }
 }
@@ -239,11 +284,13 @@ pub enum KeyringError {
     Unreadable(String),
 }
 
+/// The one curve that EdDSA keys here are of (RFC 8037 §3.1).
+const ED25519: &str = "Ed25519";
 /// The fixed start of an Ed25519 private key in PKCS#8 (RFC 8410 §7); the 32 bytes of the key follow.
 const ED25519_PKCS8_PREFIX: [u8; 16] =
     [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
 
-fn parse_key(document: &KeyDocument, algorithm: Algorithm) -> Result<Key, KeyringError> {
+fn parse_key(document: &KeyDocument, allowed: &[Algorithm]) -> Result<Key, KeyringError> {
     let KeyDocument { kid, state, jwk, .. } = document;
     let invalid = |what: &str| KeyringError::Invalid(format!("key {kid}: {what}"));
     if kid.is_empty() || kid.len() > 64 {
@@ -253,17 +300,28 @@ fn parse_key(document: &KeyDocument, algorithm: Algorithm) -> Result<Key, Keyrin
         let decoded = URL_SAFE_NO_PAD.decode(text).map_err(|_| invalid(&format!("{what} is not base64url")))?;
         decoded.try_into().map_err(|_| invalid(&format!("{what} does not have 32 bytes")))
     };
-    let (encoding, decoding, public) = match (jwk, algorithm) {
-        (Jwk::Ed25519 { crv, x, d }, Algorithm::EdDSA) if crv == "Ed25519" => {
+    let algorithm = jwk.algorithm();
+    if !allowed.contains(&algorithm) {
+        return Err(invalid("its type is not what it is used for"));
+    }
+    let (encoding, decoding, public) = match jwk {
+        Jwk::Ed25519 { crv, x, d } => {
+            if crv != ED25519 {
+                return Err(invalid("its curve is not Ed25519"));
+            }
             let der = [ED25519_PKCS8_PREFIX.as_slice(), &bytes(d, "d")?].concat();
             let public = bytes(x, "x")?;
-            (EncodingKey::from_ed_der(&der), DecodingKey::from_ed_der(&public), Some(x.clone()))
+            let published = PublicKey::Ed25519 { crv: ED25519, x: x.clone() };
+            (EncodingKey::from_ed_der(&der), DecodingKey::from_ed_der(&public), Some(published))
         }
-        (Jwk::Symmetric { k }, Algorithm::HS256) => {
+        Jwk::Rsa(pair) => {
+            let (encoding, decoding, public) = rs256::halves(pair).map_err(|what| invalid(&what))?;
+            (encoding, decoding, Some(public))
+        }
+        Jwk::Symmetric { k } => {
             let secret = bytes(k, "k")?;
             (EncodingKey::from_secret(&secret), DecodingKey::from_secret(&secret), None)
         }
-        (Jwk::Ed25519 { .. } | Jwk::Symmetric { .. }, _) => return Err(invalid("its type is not what it is used for")),
     };
     let key = Key { kid: kid.clone(), state: *state, algorithm, encoding, decoding, public };
     if key.state == KeyState::Active && !signs_what_it_verifies(&key) {
@@ -272,7 +330,7 @@ fn parse_key(document: &KeyDocument, algorithm: Algorithm) -> Result<Key, Keyrin
     Ok(key)
 }
 
-/// An Ed25519 key whose `x` is not that of its `d` would mint tokens that nobody can verify.
+/// A key whose public half is not that of its private half would mint tokens that nobody can verify.
 fn signs_what_it_verifies(key: &Key) -> bool {
     let message = b"rondo";
     jsonwebtoken::crypto::sign(message, &key.encoding, key.algorithm)
@@ -286,8 +344,8 @@ pub(crate) mod tests {
     use serde_json::json;
 
     /// RFC 8037, appendix A.
-    const X: &str = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
-    const D: &str = "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A";
+    pub(crate) const X: &str = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+    pub(crate) const D: &str = "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A";
 
     pub(crate) fn document() -> serde_json::Value {
         let signing = |kid: &str, state: &str| {
@@ -327,6 +385,7 @@ pub(crate) mod tests {
             ("/products/uniqos/mac/0/jwk/k", json!("!!"), "base64url"),
             ("/products/uniqos/signing/1/jwk/x", json!(URL_SAFE_NO_PAD.encode([7; 32])), "belong together"),
             ("/products/uniqos/signing/1/jwk", json!({"kty": "oct", "k": D}), "used for"),
+            ("/products/uniqos/signing/1/jwk/crv", json!("Ed448"), "not Ed25519"),
             ("/products/uniqos/signing/1/jwk/d", json!(5), "not a keyring"),
         ] {
             let mut document = document();

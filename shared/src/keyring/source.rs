@@ -1,11 +1,14 @@
 //! Where the keyring comes from, and when it is read again: every few minutes, and when a token names a key that the
 //! ring does not have, though at most once a minute for that.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::public::{PublicJwk, public_keys};
 use super::{KeyringError, ProductKeys};
+use crate::config::Reader;
 use crate::moment::Timestamp;
 
 /// How old a ring may grow before it is read again. `promote` waits for this long too, so that no instance signs with a
@@ -22,6 +25,11 @@ pub enum KeyringSource {
 }
 
 impl KeyringSource {
+    /// Where this deployment's keyring is: `KEYRING_FILE`. What is wrong is noted with the reader.
+    pub fn configured(reader: &mut Reader) -> Self {
+        Self::File(PathBuf::from(reader.required("KEYRING_FILE")))
+    }
+
     fn read(&self) -> Result<String, KeyringError> {
         match self {
             Self::File(path) => std::fs::read_to_string(path)
@@ -30,34 +38,66 @@ impl KeyringSource {
     }
 }
 
-/// One product's keys, kept current.
-#[derive(Debug)]
-pub struct Keyring {
+/// Keys, kept current: those of one product, or whatever else is taken from a keyring's document.
+pub struct Keyring<K = ProductKeys> {
     source: KeyringSource,
-    product: String,
-    state: Mutex<State>,
+    parse: Parse<K>,
+    state: Mutex<State<K>>,
 }
 
+/// Takes from a document what is wanted of it.
+type Parse<K> = Box<dyn Fn(&str) -> Result<K, KeyringError> + Send + Sync>;
+
+impl<K: fmt::Debug> fmt::Debug for Keyring<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keyring").field("source", &self.source).field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+/// What is published of all products' keys, kept current.
+pub type PublishedKeys = Keyring<Vec<PublicJwk>>;
+
 #[derive(Debug)]
-struct State {
-    keys: Arc<ProductKeys>,
+struct State<K> {
+    keys: Arc<K>,
     attempted_at: Timestamp,
     last_failure: Option<KeyringError>,
 }
 
 impl Keyring {
-    /// Reads the ring for the first time.
+    /// Reads one product's keys for the first time.
     ///
     /// # Errors
-    /// [`KeyringError`] where there is none, or none that can be used: a function without keys serves nobody.
+    /// [`KeyringError`] where there is no ring, or none that can be used: a function without keys serves nobody.
     pub fn open(source: KeyringSource, product: &str, now: Timestamp) -> Result<Self, KeyringError> {
-        let keys = Arc::new(ProductKeys::parse(&source.read()?, product)?);
+        let product = product.to_owned();
+        Self::open_with(source, move |document| ProductKeys::parse(document, &product), now)
+    }
+}
+
+impl PublishedKeys {
+    /// Reads all products' public keys for the first time.
+    ///
+    /// # Errors
+    /// [`KeyringError`] where there is no ring, or none that can be published; see [`public_keys`].
+    pub fn open_published(source: KeyringSource, now: Timestamp) -> Result<Self, KeyringError> {
+        Self::open_with(source, public_keys, now)
+    }
+}
+
+impl<K> Keyring<K> {
+    fn open_with(
+        source: KeyringSource,
+        parse: impl Fn(&str) -> Result<K, KeyringError> + Send + Sync + 'static,
+        now: Timestamp,
+    ) -> Result<Self, KeyringError> {
+        let keys = Arc::new(parse(&source.read()?)?);
         let state = State { keys, attempted_at: now, last_failure: None };
-        Ok(Self { source, product: product.to_owned(), state: Mutex::new(state) })
+        Ok(Self { source, parse: Box::new(parse), state: Mutex::new(state) })
     }
 
     /// The keys, read again first if they have grown old. A failed reading keeps the ring that is there.
-    pub fn current(&self, now: Timestamp) -> Arc<ProductKeys> {
+    pub fn current(&self, now: Timestamp) -> Arc<K> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if now.since(state.attempted_at) >= REREAD_INTERVAL {
             self.reread(&mut state, now);
@@ -70,7 +110,7 @@ impl Keyring {
     /// # Errors
     /// [`KeyringError`] where the latest reading failed: then nobody can tell whether the key exists, and the request
     /// has to be answered as a passing failure.
-    pub fn after_unknown_kid(&self, now: Timestamp) -> Result<Arc<ProductKeys>, KeyringError> {
+    pub fn after_unknown_kid(&self, now: Timestamp) -> Result<Arc<K>, KeyringError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if now.since(state.attempted_at) >= UNKNOWN_KID_INTERVAL {
             self.reread(&mut state, now);
@@ -81,9 +121,9 @@ impl Keyring {
         }
     }
 
-    fn reread(&self, state: &mut State, now: Timestamp) {
+    fn reread(&self, state: &mut State<K>, now: Timestamp) {
         state.attempted_at = now;
-        match self.source.read().and_then(|document| ProductKeys::parse(&document, &self.product)) {
+        match self.source.read().and_then(|document| (self.parse)(&document)) {
             Ok(keys) => {
                 state.keys = Arc::new(keys);
                 state.last_failure = None;

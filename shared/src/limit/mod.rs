@@ -2,8 +2,8 @@
 //! comes first.
 //!
 //! `allowance` is what a bucket allows, `gcra` the arithmetic, `memory` what one instance knows without asking. A
-//! request whose token verifies is charged to a bucket in the store; one without is charged to its address, in the
-//! instance's memory alone, so that garbage never costs a store call.
+//! request whose token verifies is charged to a bucket in the store, and so is a password before it is tried; one with
+//! neither is charged to its address, in the instance's memory alone, so that garbage never costs a store call.
 
 pub mod allowance;
 pub mod gcra;

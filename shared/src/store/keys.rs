@@ -18,6 +18,8 @@ pub const SEAL: &str = "SEAL";
 pub const REISSUE_PREFIX: &str = "CLIENT#";
 /// A user's sessions.
 pub const SESSION_PREFIX: &str = "SESSION#";
+/// The receipts of a user's openings, by what each was named.
+pub const RECEIPT_PREFIX: &str = "OPENED#";
 /// A user's memberships.
 pub const MEMBERSHIP_PREFIX: &str = "ORG#";
 /// An organization's quota periods, by the day on which each began.
@@ -65,7 +67,7 @@ pub fn reissue(number: u32, client_hash: &str) -> String {
     format!("{REISSUE_PREFIX}{number:010}#{client_hash}")
 }
 
-/// The item collection of a user: profile, password, memberships, sessions.
+/// The item collection of a user: profile, password, memberships, sessions and their receipts.
 #[must_use]
 pub fn user(tenant: &Tenant, subject: &Subject) -> String {
     format!("USER#{}#{}", encoded(tenant.as_str()), encoded(subject.as_str()))
@@ -75,6 +77,12 @@ pub fn user(tenant: &Tenant, subject: &Subject) -> String {
 #[must_use]
 pub fn session(family: FamilyId) -> String {
     format!("{SESSION_PREFIX}{family}")
+}
+
+/// The sort key of the receipt of an opening in its user's collection; `token` is a [`digest`].
+#[must_use]
+pub fn receipt(token: &str) -> String {
+    format!("{RECEIPT_PREFIX}{token}")
 }
 
 /// The sort key of a membership in its user's collection.

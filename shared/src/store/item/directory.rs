@@ -1,6 +1,6 @@
 //! The items of the directory: users and their passwords, organizations and quotas. A team's own system may write them.
 
-use super::{ACTIVE, Fields, Item, STATUS};
+use super::{ACTIVE, EXPIRES_AT, Fields, Item, STATUS, Value};
 use crate::identity::{OrgKey, Subject, Tenant};
 use crate::moment::Timestamp;
 use crate::store::StoreError;
@@ -149,10 +149,16 @@ pub struct Membership {
 impl Membership {
     const KIND: &str = "membership";
 
+    /// Where a user's membership stands.
+    #[must_use]
+    pub fn key(tenant: &Tenant, subject: &Subject, org: &OrgKey) -> Key {
+        Key { pk: keys::user(tenant, subject), sk: keys::membership(org) }
+    }
+
     /// As the user's item.
     #[must_use]
     pub fn to_item(&self, tenant: &Tenant, subject: &Subject) -> Item {
-        Item::at(Key { pk: keys::user(tenant, subject), sk: keys::membership(&self.org) })
+        Item::at(Self::key(tenant, subject, &self.org))
             .text("org", self.org.as_str().to_owned())
             .text("name", self.name.clone())
             .number("is_default", i64::from(self.is_default))
@@ -172,10 +178,29 @@ impl Membership {
     }
 }
 
+/// Where an organization's item stands.
+#[must_use]
+pub fn org_key(tenant: &Tenant, org: &OrgKey) -> Key {
+    Key { pk: keys::org(tenant, org), sk: keys::PROFILE.to_owned() }
+}
+
 /// An organization's item.
 #[must_use]
 pub fn org_item(tenant: &Tenant, org: &OrgKey, name: &str) -> Item {
-    Item::at(Key { pk: keys::org(tenant, org), sk: keys::PROFILE.to_owned() }).text("name", name.to_owned())
+    Item::at(org_key(tenant, org)).text("name", name.to_owned())
+}
+
+/// What is put in place of an item of the directory that is to go, since nothing is deleted: it says so, names nobody,
+/// and is left to TTL at once.
+#[must_use]
+pub fn tombstone(key: Key, now: Timestamp) -> Item {
+    Item::at(key).text(STATUS, AccountStatus::Removed.as_str().to_owned()).number(EXPIRES_AT, now.secs())
+}
+
+/// Whether an item says that what stood there was removed: to its readers it is not there.
+#[must_use]
+pub fn is_tombstone(item: &Item) -> bool {
+    matches!(item.attributes.get(STATUS), Some(Value::S(status)) if status == AccountStatus::Removed.as_str())
 }
 
 /// What an organization has used of its plan in one billing period.
@@ -226,6 +251,19 @@ impl Quota {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tombstone_says_that_its_item_is_gone_and_any_other_item_that_it_stands() {
+        let (tenant, subject, org) =
+            (Tenant::new("t").unwrap(), Subject::new("u").unwrap(), OrgKey::new("acme").unwrap());
+        let membership = Membership { org: org.clone(), name: "Acme".to_owned(), is_default: true };
+        let item = membership.to_item(&tenant, &subject);
+        assert!(!is_tombstone(&item) && !is_tombstone(&item.clone().number(STATUS, 1)));
+        let tombstone = tombstone(Membership::key(&tenant, &subject, &org), Timestamp::from_secs(5));
+        assert!(is_tombstone(&tombstone) && tombstone.key == item.key);
+        assert_eq!(tombstone.attributes.get(EXPIRES_AT), Some(&Value::N(5)));
+        assert!(!tombstone.attributes.contains_key("name"));
+    }
 
     #[test]
     fn a_password_hash_reads_back_as_it_was_written_and_is_not_shown_by_debug() {

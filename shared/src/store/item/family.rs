@@ -288,6 +288,40 @@ impl SessionEntry {
     }
 }
 
+/// That a session was opened under a client token, in its user's collection beside the session's entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpeningReceipt {
+    /// The family of the session.
+    pub family: FamilyId,
+    /// When it was opened.
+    pub opened_at: Timestamp,
+}
+
+impl OpeningReceipt {
+    const KIND: &str = "receipt";
+
+    /// As the user's item, at the client token's key.
+    #[must_use]
+    pub fn to_item(&self, key: Key, expires_at_secs: i64) -> Item {
+        Item::at(key)
+            .text("family", self.family.to_string())
+            .number("opened_at", self.opened_at.millis())
+            .number(EXPIRES_AT, expires_at_secs)
+    }
+
+    /// From the user's item.
+    ///
+    /// # Errors
+    /// [`StoreError::Malformed`] where an attribute is missing or of another form.
+    pub fn from_item(item: &Item) -> Result<Self, StoreError> {
+        let fields = Fields { kind: Self::KIND, item };
+        Ok(Self {
+            family: fields.parsed("family", fields.text("family")?)?,
+            opened_at: Timestamp::from_millis(fields.number("opened_at")?),
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -345,11 +379,14 @@ mod tests {
             label: Some("l".repeat(64)),
         };
         let subject = Subject::new("#".repeat(NAME_MAX_BYTES)).unwrap();
+        let receipt = OpeningReceipt { family, opened_at: Timestamp::from_millis(i64::MAX) };
+        let receipt_key = Key { pk: keys::user(&tenant(), &subject), sk: keys::receipt(&keys::digest(&["token"])) };
         for item in [
             widest_generation().to_item(&tenant(), family, i64::MAX),
             seal.to_item(&tenant(), family, i64::MAX),
             note.to_item(&tenant(), family, &"f".repeat(16), i64::MAX),
             session.to_item(&tenant(), &subject, i64::MAX),
+            receipt.to_item(receipt_key, i64::MAX),
         ] {
             assert!(item.size_bytes() < 1024, "{} bytes at {}", item.size_bytes(), item.key.sk);
         }

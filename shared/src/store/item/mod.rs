@@ -10,8 +10,10 @@ use std::collections::BTreeMap;
 use super::StoreError;
 use super::keys::Key;
 use crate::identity::Client;
-pub use directory::{AccountStatus, Credential, Membership, Quota, UserProfile, org_item};
-pub use family::{Cause, Evidence, Generation, Opening, ReissueNote, Seal, SessionEntry};
+pub use directory::{
+    AccountStatus, Credential, Membership, Quota, UserProfile, is_tombstone, org_item, org_key, tombstone,
+};
+pub use family::{Cause, Evidence, Generation, Opening, OpeningReceipt, ReissueNote, Seal, SessionEntry};
 
 /// The attribute by which DynamoDB deletes items some time after they expired, in epoch seconds.
 pub const EXPIRES_AT: &str = "expires_at";

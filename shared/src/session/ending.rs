@@ -1,0 +1,114 @@
+//! Ending sessions: one seal each, put once. Nothing is deleted, and a session that has ended keeps its first seal.
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+
+use super::listing::{AT_ONCE, entries, of_user};
+use crate::identity::{Client, FamilyId, Subject, Tenant};
+use crate::moment::{Moment, Timestamp};
+use crate::rotation::family;
+use crate::store::item::{Cause, Seal, SessionEntry};
+use crate::store::{Meter, Store, StoreError};
+
+/// Ends one session. Sealing a session that has ended keeps the first seal, which is returned.
+///
+/// # Errors
+/// [`StoreError`]: it may or may not have ended.
+pub async fn revoke<S: Store>(
+    tenant: &Tenant,
+    family: FamilyId,
+    cause: Cause,
+    session_expires_at: Timestamp,
+    client: Client,
+    store: &S,
+    moment: &Moment,
+    meter: &Meter,
+) -> Result<Seal, StoreError> {
+    let seal = Seal { sealed_at: moment.now, cause, evidence: None, client, request_id: moment.request_id.to_string() };
+    family::seal(tenant, family, &seal, session_expires_at, store, meter).await
+}
+
+/// Ends one session if it is the user's, and returns how it stands sealed; none if the user has no such session.
+///
+/// # Errors
+/// [`StoreError`]: it may or may not have ended.
+pub async fn revoke_of_user<S: Store>(
+    tenant: &Tenant,
+    subject: &Subject,
+    family: FamilyId,
+    cause: Cause,
+    client: Client,
+    store: &S,
+    moment: &Moment,
+    meter: &Meter,
+) -> Result<Option<Seal>, StoreError> {
+    let Some(entry) = of_user(tenant, subject, family, store, meter).await? else { return Ok(None) };
+    revoke(tenant, family, cause, entry.session_expires_at, client, store, moment, meter).await.map(Some)
+}
+
+/// Ends every session of a user that has not ended, and returns how each of them stands sealed now.
+///
+/// Sessions opened meanwhile may be missed, unless the user was suspended first: then none can be opened.
+///
+/// # Errors
+/// [`StoreError`]: some may have ended; calling again ends the rest.
+pub async fn revoke_all<S: Store>(
+    tenant: &Tenant,
+    subject: &Subject,
+    cause: Cause,
+    client: &Client,
+    store: &S,
+    moment: &Moment,
+    meter: &Meter,
+) -> Result<Vec<(FamilyId, Seal)>, StoreError> {
+    let mut sealed = Vec::new();
+    for SessionEntry { family, session_expires_at, .. } in entries(tenant, subject, store, meter).await? {
+        let seal = revoke(tenant, family, cause, session_expires_at, client.clone(), store, moment, meter).await?;
+        sealed.push((family, seal));
+    }
+    Ok(sealed)
+}
+
+/// What ending a user's sessions came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// These ended by this request, oldest first; any other had ended or expired before.
+    Sessions(Vec<(FamilyId, Seal)>),
+    /// The user has no session at all.
+    NoSessions,
+    /// The session to keep is not the user's, and nothing was ended: its caller would have lost the wrong one.
+    KeptIsNotTheirs,
+}
+
+/// Ends every session of a user but one, or all; expired ones are left as they are. Sessions opened meanwhile may be
+/// missed.
+///
+/// # Errors
+/// [`StoreError`]: some may have ended; calling again ends the rest.
+pub async fn revoke_all_but<S: Store>(
+    tenant: &Tenant,
+    subject: &Subject,
+    kept: Option<FamilyId>,
+    cause: Cause,
+    client: &Client,
+    store: &S,
+    moment: &Moment,
+    meter: &Meter,
+) -> Result<Ended, StoreError> {
+    let entries = entries(tenant, subject, store, meter).await?;
+    if entries.is_empty() {
+        return Ok(Ended::NoSessions);
+    }
+    if kept.is_some_and(|kept| entries.iter().all(|entry| entry.family != kept)) {
+        return Ok(Ended::KeptIsNotTheirs);
+    }
+    let request_id = moment.request_id.to_string();
+    let to_end = entries.into_iter().filter(|e| Some(e.family) != kept && moment.now < e.session_expires_at);
+    let sealing = to_end.map(|entry| async move {
+        let (family, ends) = (entry.family, entry.session_expires_at);
+        let seal = revoke(tenant, family, cause, ends, client.clone(), store, moment, meter).await?;
+        Ok::<_, StoreError>((family, seal))
+    });
+    let mut sealed: Vec<(FamilyId, Seal)> = stream::iter(sealing).buffered(AT_ONCE).try_collect().await?;
+    sealed.retain(|(_, seal)| seal.request_id == request_id);
+    Ok(Ended::Sessions(sealed))
+}

@@ -1,0 +1,147 @@
+//! A user's sessions, with what each one's family says of it now.
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+
+use crate::identity::{FamilyId, Subject, Tenant};
+use crate::moment::Timestamp;
+use crate::rotation::family;
+use crate::store::item::{Generation, Seal, SessionEntry};
+use crate::store::{Key, Meter, Query, Store, StoreError, keys};
+
+/// Families asked about, or sealed, at once: what fills a slow answer's wait without filling the client's connections.
+pub(super) const AT_ONCE: usize = 16;
+
+/// The state of a session that can be refreshed.
+pub const LIVE: &str = "live";
+
+/// A session with what its family says of it now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionState {
+    /// Its entry in its user's collection.
+    pub entry: SessionEntry,
+    /// The newest generation, if any stands.
+    pub live: Option<Generation>,
+    /// How it ended, if it did.
+    pub seal: Option<Seal>,
+}
+
+impl SessionState {
+    /// `live`, `expired`, or the cause of the session's end; `unknown` where its generations are gone.
+    #[must_use]
+    pub fn state_at(&self, now: Timestamp) -> &'static str {
+        match (&self.seal, &self.live) {
+            (Some(seal), _) => seal.cause.as_str(),
+            (None, Some(live)) if now >= live.token_expires_at || now >= self.entry.session_expires_at => "expired",
+            (None, Some(_)) => LIVE,
+            (None, None) => "unknown",
+        }
+    }
+
+    /// The same where sessions opened before `not_before` are over: `sessions_not_before` for one that would be live.
+    #[must_use]
+    pub fn state_under(&self, now: Timestamp, not_before: Option<Timestamp>) -> &'static str {
+        match self.state_at(now) {
+            LIVE if not_before.is_some_and(|not_before| self.entry.family.opened_at() < not_before) => {
+                "sessions_not_before"
+            }
+            state => state,
+        }
+    }
+}
+
+/// A user's sessions, oldest first. One query for the entries and one per session.
+///
+/// # Errors
+/// [`StoreError`] where something cannot be read.
+pub async fn list<S: Store>(
+    tenant: &Tenant,
+    subject: &Subject,
+    store: &S,
+    meter: &Meter,
+) -> Result<Vec<SessionState>, StoreError> {
+    let entries = entries(tenant, subject, store, meter).await?;
+    states(tenant, entries, store, meter).await
+}
+
+/// Some of a user's sessions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// Newest first.
+    pub sessions: Vec<SessionState>,
+    /// Where the next page begins, if there is more.
+    pub next: Option<FamilyId>,
+}
+
+/// A user's sessions, newest first, `limit` at most, from the one that the page before named as the next: whatever is
+/// opened or expires meanwhile, no session is told twice, and none that stands throughout is left out. One query for
+/// the entries and one per session.
+///
+/// # Errors
+/// [`StoreError`] where something cannot be read.
+pub async fn page<S: Store>(
+    tenant: &Tenant,
+    subject: &Subject,
+    from: Option<FamilyId>,
+    limit: u8,
+    store: &S,
+    meter: &Meter,
+) -> Result<Page, StoreError> {
+    let query = Query {
+        pk: keys::user(tenant, subject),
+        from: keys::SESSION_PREFIX.to_owned(),
+        to: from.map_or_else(after_all_sessions, keys::session),
+        newest_first: true,
+        limit: u16::from(limit) + 1,
+    };
+    let items = store.query(&query, meter).await?;
+    let mut entries = items.iter().map(SessionEntry::from_item).collect::<Result<Vec<_>, _>>()?;
+    let next = entries.split_off(entries.len().min(usize::from(limit)));
+    let sessions = states(tenant, entries, store, meter).await?;
+    Ok(Page { sessions, next: next.first().map(|entry| entry.family) })
+}
+
+/// A user's session by its family, if the user has it. One consistent read: 1 RRU.
+///
+/// # Errors
+/// [`StoreError`] where it cannot be read.
+pub async fn of_user<S: Store>(
+    tenant: &Tenant,
+    subject: &Subject,
+    family: FamilyId,
+    store: &S,
+    meter: &Meter,
+) -> Result<Option<SessionEntry>, StoreError> {
+    let key = Key { pk: keys::user(tenant, subject), sk: keys::session(family) };
+    store.get(&key, true, meter).await?.as_ref().map(SessionEntry::from_item).transpose()
+}
+
+/// What the family of each entry says, in the entries' order.
+pub(super) async fn states<S: Store>(
+    tenant: &Tenant,
+    entries: Vec<SessionEntry>,
+    store: &S,
+    meter: &Meter,
+) -> Result<Vec<SessionState>, StoreError> {
+    let asking = entries.into_iter().map(|entry| async move {
+        let newest = store.query(&family::newest_two(tenant, entry.family), meter).await?;
+        let (seal, generations) = family::read_newest(&newest)?;
+        Ok(SessionState { entry, live: generations.into_iter().next(), seal })
+    });
+    stream::iter(asking).buffered(AT_ONCE).try_collect().await
+}
+
+/// Every entry of a user, oldest first.
+pub(super) async fn entries<S: Store>(
+    tenant: &Tenant,
+    subject: &Subject,
+    store: &S,
+    meter: &Meter,
+) -> Result<Vec<SessionEntry>, StoreError> {
+    let (pk, last) = (keys::user(tenant, subject), after_all_sessions());
+    let items = family::whole_collection(pk, keys::SESSION_PREFIX, &last, store, meter).await?;
+    items.iter().map(SessionEntry::from_item).collect()
+}
+
+fn after_all_sessions() -> String {
+    format!("{}{}", keys::SESSION_PREFIX, keys::AFTER)
+}
