@@ -10,7 +10,10 @@ use rondo_shared::identity::{FamilyId, Tenant};
 
 use crate::demo::DemoArguments;
 use crate::dev::DevArguments;
-use crate::directory::{OrgCommand, QuotaCommand, UserCommand};
+use crate::directory::member::MemberCommand;
+use crate::directory::org::OrgCommand;
+use crate::directory::quota::QuotaCommand;
+use crate::directory::user::UserCommand;
 use crate::family::FamilyCommand;
 use crate::session::SessionCommand;
 
@@ -51,7 +54,7 @@ pub struct TargetArguments {
 pub enum Command {
     /// Run the local stack: DynamoDB, keys, demo data and the functions over HTTP.
     Dev(DevArguments),
-    /// Play the demo against a local stack of its own, in memory and on free ports; exit 1 as it does.
+    /// Play every demo against a local stack of its own, in memory and on free ports; exit 1 as they do.
     Smoke,
     /// What is done on a target.
     #[command(flatten)]
@@ -64,26 +67,29 @@ pub enum Operation {
     /// Open, list, show and end sessions.
     #[command(subcommand)]
     Session(SessionCommand),
-    /// Put users, suspend and remove them.
+    /// Put users, show, suspend and remove them.
     #[command(subcommand)]
     User(UserCommand),
-    /// Put organizations.
+    /// Put organizations, show and remove them.
     #[command(subcommand)]
     Org(OrgCommand),
+    /// Say which organizations a user belongs to.
+    #[command(subcommand)]
+    Member(MemberCommand),
     /// Put the quotas of organizations.
     #[command(subcommand)]
     Quota(QuotaCommand),
     /// Show what happened to a family of tokens.
     #[command(subcommand)]
     Family(FamilyCommand),
-    /// Play the whole story against the running local stack; exit 1 if an answer is not what it should be.
+    /// Play each product's story against the running local stack; exit 1 if an answer is not what it should be.
     Demo(DemoArguments),
 }
 
 /// Whose items are meant.
 #[derive(Args, Clone, Debug)]
 pub struct TenantArgument {
-    /// The tenant: a product, or `product:project`.
+    /// The tenant: a product, or `replyke:<project>`.
     #[arg(long, default_value = "uniqos", value_parser = |name: &str| Tenant::new(name))]
     pub tenant: Tenant,
 }
@@ -128,6 +134,24 @@ impl TypedValueParser for FamilyOrTokenParser {
     }
 }
 
+/// `-`: what is meant is on standard input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OnInput;
+
+/// Parses an [`OnInput`], and never repeats what was given instead, since that is a secret.
+#[derive(Clone, Copy, Debug)]
+pub struct OnInputParser;
+
+impl TypedValueParser for OnInputParser {
+    type Value = OnInput;
+
+    fn parse_ref(&self, command: &clap::Command, _: Option<&Arg>, value: &OsStr) -> Result<OnInput, clap::Error> {
+        let rule = "a password is never taken as an argument: write - and give it on standard input\n";
+        let refused = || clap::Error::raw(ErrorKind::ValueValidation, rule).with_cmd(command);
+        if value == "-" { Ok(OnInput) } else { Err(refused()) }
+    }
+}
+
 fn parse_family(command: &clap::Command, value: &OsStr, rule: &str) -> Result<FamilyId, clap::Error> {
     let parsed = value.to_str().and_then(|name| name.parse().ok());
     parsed.ok_or_else(|| clap::Error::raw(ErrorKind::ValueValidation, format!("{rule}\n")).with_cmd(command))
@@ -152,6 +176,17 @@ mod tests {
             assert!(!refused.to_string().contains(token), "{refused}");
         }
         assert!(Cli::try_parse_from(["rondo", "family", "show", "-"]).is_ok());
+    }
+
+    #[test]
+    fn a_password_is_not_accepted_as_an_argument_and_not_repeated() {
+        for line in [["--password", "hunter2"].as_slice(), &["--password=hunter2"], &["--password", "-hunter2"]] {
+            let line = ["rondo", "user", "put", "ada"].iter().chain(line);
+            let refused = Cli::try_parse_from(line).unwrap_err();
+            assert_eq!(refused.exit_code(), 2);
+            assert!(!refused.to_string().contains("hunter2"), "{refused}");
+        }
+        assert!(Cli::try_parse_from(["rondo", "user", "put", "ada", "--password", "-"]).is_ok());
     }
 
     #[test]

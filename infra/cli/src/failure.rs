@@ -1,11 +1,13 @@
 //! Why a command did not do what it was asked to. The message says what to do next, where there is something to do.
 
+use elastic_refresh::password::HashingError;
 use rondo_shared::config::ConfigError;
 use rondo_shared::keyring::KeyringError;
 use rondo_shared::moment::NoEntropy;
-use rondo_shared::session::OpenError;
+use rondo_shared::session::OpenOnceError;
 use rondo_shared::store::StoreError;
 use rondo_shared::token::TokenError;
+use sessions::products::MintError;
 
 use crate::dev::DevError;
 use crate::exchange::ExchangeError;
@@ -37,7 +39,24 @@ pub enum Failure {
     NoToken(TokenError),
     /// A session could not be opened.
     #[error("the session was not opened: {0}")]
-    Open(#[from] OpenError),
+    Open(#[from] OpenOnceError),
+    /// A session stands, and its tokens could not be minted.
+    #[error("the session was opened, and its tokens could not be minted: {0}")]
+    Mint(#[from] MintError),
+    /// What was given as a user's attributes is no use.
+    #[error("the attributes are of no use: {0}")]
+    Attributes(String),
+    /// An item cannot be written again without losing what this tool cannot read.
+    #[error(
+        "{attribute} of the item that stands is null, a set or binary, and would be null afterwards: nothing was written"
+    )]
+    Unreadable {
+        /// Which attribute.
+        attribute: String,
+    },
+    /// A password could not be hashed.
+    #[error(transparent)]
+    Hashing(#[from] HashingError),
     /// The demo cannot be played here.
     #[error("the demo cannot be played: {0}")]
     Unplayable(String),
@@ -76,6 +95,10 @@ impl Failure {
             Self::NotFound { .. }
             | Self::NoToken(_)
             | Self::Open(_)
+            | Self::Mint(_)
+            | Self::Attributes(_)
+            | Self::Unreadable { .. }
+            | Self::Hashing(_)
             | Self::Unplayable(_)
             | Self::Keyring(_)
             | Self::Store(_)

@@ -51,7 +51,7 @@ pub enum Proof {
 
 impl Proof {
     fn of(token: UnverifiedToken<'_>, keys: &ProductKeys, authority: &TokenAuthority, now: Timestamp) -> Self {
-        match token.verify(&keys.mac, authority, now) {
+        match token.verify(authority.form.keys(keys), authority, now) {
             Ok(_) => Self::Good,
             Err(
                 error @ (TokenError::WrongType
@@ -122,8 +122,9 @@ async fn of_token(target: &Target, input: &mut dyn BufRead) -> Result<Report, Fa
     let token = UnverifiedToken::parse(&text).map_err(Failure::NoToken)?;
     let claims: Claims = token.claims_unverified().ok_or(Failure::NoToken(TokenError::WrongClaims))?;
     let product = Product::of(&claims.tenant).ok_or(Failure::NoToken(TokenError::WrongAuthority))?;
-    let authority = target.settings(product)?.authority;
-    let proof = Proof::of(token, &target.keys(product)?, &authority, Moment::read()?.now);
+    let (keys, products) = (target.keys(product)?, target.products()?);
+    let terms = products.of(&claims.tenant).ok_or(Failure::NoToken(TokenError::WrongAuthority))?.terms();
+    let proof = Proof::of(token, &keys, &terms.authority, Moment::read()?.now);
     let timeline = timeline(&claims.tenant, claims.sid, target).await?;
     let place = match timeline.live() {
         Some(live) if claims.generation < live => "retired",
@@ -145,14 +146,15 @@ async fn of_token(target: &Target, input: &mut dyn BufRead) -> Result<Report, Fa
     Ok(Report::new(text, json))
 }
 
-/// Reads one line, bounded, with or without the cookie's name before it: people paste either.
+/// Reads one line, bounded, with or without a cookie's name or `Authorization: Bearer` before it: people paste either.
 fn read_token(input: &mut dyn BufRead) -> Result<String, Failure> {
     let most = u64::try_from(TOKEN_MAX_BYTES).unwrap_or(u64::MAX).saturating_mul(2);
     let mut line = String::new();
     std::io::Read::take(input, most).read_line(&mut line).map_err(Failure::Input)?;
     let line = line.trim();
     let token = line.split_once('=').map_or(line, |(_, value)| value);
-    Ok(token.split(';').next().unwrap_or_default().trim().to_owned())
+    let token = token.split(';').next().unwrap_or_default().trim();
+    Ok(token.split_whitespace().last().unwrap_or_default().to_owned())
 }
 
 #[cfg(test)]
@@ -160,10 +162,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_may_be_pasted_with_its_cookie_around_it() {
+    fn a_token_may_be_pasted_with_its_cookie_or_its_header_around_it() {
         let read = |mut text: &[u8]| read_token(&mut text).unwrap();
         assert_eq!(read(b"a.b.c\nmore"), "a.b.c");
         assert_eq!(read(b"uniqos_refresh=a.b.c; HttpOnly; Path=/v1/auth"), "a.b.c");
+        assert_eq!(read(b"Authorization: Bearer a.b.c\n"), "a.b.c");
         assert!(read("x".repeat(100_000).as_bytes()).len() <= 2 * TOKEN_MAX_BYTES);
     }
 }

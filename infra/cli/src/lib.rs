@@ -2,18 +2,18 @@
 //!
 //! A command reads its arguments, does its work on a [`target::Target`] and hands back one [`report::Report`], which
 //! `main` prints as a table or as JSON; nothing else is written to standard output, and progress goes to standard error.
-//! Tokens are read from standard input and never from the command line, where other users of the machine see them.
-//! Nothing here talks to AWS unless `--aws` says so.
+//! Tokens and passwords are read from standard input and never from the command line, where other users of the machine
+//! see them. Nothing here talks to AWS unless `--aws` says so.
 //!
 //! | module | what for |
 //! |---|---|
 //! | [`arguments`] | what can be asked for |
 //! | [`target`], [`workspace`] | where it is done: the local stack that runs here, or a table on AWS |
-//! | [`product`] | the one place that knows the products: settings, cookie, path |
+//! | [`product`] | the products by name: tenants, variables, paths |
 //! | [`session`], [`directory`], [`family`] | one file per noun of the command line |
 //! | [`timeline`] | what happened to a family, as a value |
-//! | [`exchange`], [`demo`] | a refresh over HTTP, and the story told with it |
-//! | [`dev`] | the local stack: database, keyring, functions |
+//! | [`exchange`], [`demo`] | a call over HTTP, and each product's story told with it |
+//! | [`dev`] | the local stack: database, keyring, demo data, functions |
 //! | [`report`], [`failure`] | how a command ends |
 //!
 //! A command is added as a variant in its noun's `…Command`, with one function that returns a report.
@@ -63,9 +63,10 @@ pub async fn run(cli: Cli, reader: Reader, input: &mut dyn BufRead) -> Result<Re
 pub async fn operate(operation: &Operation, target: &Target, input: &mut dyn BufRead) -> Result<Report, Failure> {
     match operation {
         Operation::Session(command) => session::run(command, target).await,
-        Operation::User(command) => directory::run_user(command, target).await,
-        Operation::Org(command) => directory::run_org(command, target).await,
-        Operation::Quota(command) => directory::run_quota(command, target).await,
+        Operation::User(command) => directory::user::run(command, target, input).await,
+        Operation::Org(command) => directory::org::run(command, target).await,
+        Operation::Member(command) => directory::member::run(command, target).await,
+        Operation::Quota(command) => directory::quota::run(command, target).await,
         Operation::Family(command) => family::run(command, target, input).await,
         Operation::Demo(arguments) => demo::run(arguments, target).await,
     }

@@ -1,41 +1,68 @@
-//! The products that the tool knows. The one file to touch when a product is added: its tenant, its settings, the path
-//! and the cookie of its refresh endpoint.
+//! The products that the tool knows, by name: their tenants, the variables of their functions, the paths of their
+//! endpoints. What opening a session asks of each is told by the function `sessions`, so that a session which this tool
+//! opens is one that a backend would have opened. A product is added here with an arm in each method, and with a story
+//! in [`crate::demo`].
 
-use clap::ValueEnum;
-use rondo_shared::config::{Common, Reader};
+use clap::{Args, ValueEnum};
+use dreadnode_refresh::policy as dreadnode;
+use elastic_refresh::policy as elastic;
+use replyke_refresh::policy as replyke;
 use rondo_shared::identity::Tenant;
-use rondo_shared::mint::AccessPolicy;
-use rondo_shared::rotation::RotationPolicy;
-use rondo_shared::token::TokenAuthority;
-use rondo_shared::wire::cookies::CookieShape;
 use uniqos_refresh::policy as uniqos;
+
+use crate::failure::Failure;
+
+/// The project of demo data, and of commands that name none.
+pub const DEMO_PROJECT: &str = "demo";
 
 /// A product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Product {
     /// Uniqos.
     Uniqos,
+    /// Dreadnode.
+    Dreadnode,
+    /// Elastic Cloud Enterprise.
+    Elastic,
+    /// Replyke.
+    Replyke,
 }
 
-/// What the tool needs of a product's settings.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Who issues tokens.
-    pub authority: TokenAuthority,
-    /// How long sessions and tokens live.
-    pub rotation: RotationPolicy,
-    /// What access tokens say.
-    pub access: AccessPolicy,
-    /// The refresh cookie.
-    pub cookie: CookieShape,
+/// Which product is meant, and which of its projects.
+#[derive(Args, Clone, Debug)]
+pub struct ProductArguments {
+    /// The product.
+    #[arg(long, value_enum, default_value_t = Product::Uniqos)]
+    pub product: Product,
+    /// Its project, of a product that has projects [default: demo]. A project needs no item of its own: it is there as
+    /// soon as it has a user.
+    #[arg(long, value_name = "ID")]
+    pub project: Option<String>,
+}
+
+impl ProductArguments {
+    /// The tenant that is meant.
+    ///
+    /// # Errors
+    /// [`Failure::Misused`] where there can be no such project.
+    pub fn tenant(&self) -> Result<Tenant, Failure> {
+        if self.project.is_some() && !self.product.has_projects() {
+            return Err(Failure::Misused("this product has no projects: leave --project out"));
+        }
+        let tenant = self.product.tenant(self.project.as_deref().unwrap_or(DEMO_PROJECT));
+        tenant.ok_or(Failure::Misused("a project is named by letters, digits, '-', '_' and '.', 72 at most"))
+    }
 }
 
 impl Product {
-    /// The product's name in the keyring.
+    /// The product's name in the keyring, and what its tenants begin with.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Uniqos => uniqos::PRODUCT,
+            Self::Dreadnode => dreadnode::PRODUCT,
+            Self::Elastic => elastic::PRODUCT,
+            Self::Replyke => replyke::PRODUCT,
         }
     }
 
@@ -44,6 +71,9 @@ impl Product {
     pub const fn prefix(self) -> &'static str {
         match self {
             Self::Uniqos => "UNIQOS_",
+            Self::Dreadnode => "DREADNODE_",
+            Self::Elastic => "ELASTIC_",
+            Self::Replyke => "REPLYKE_",
         }
     }
 
@@ -54,11 +84,33 @@ impl Product {
         Self::value_variants().iter().copied().find(|product| product.name() == name)
     }
 
-    /// The product's tenant.
+    /// Whether each of its projects is a tenant of its own.
     #[must_use]
-    pub fn tenant(self) -> Tenant {
+    pub const fn has_projects(self) -> bool {
         match self {
-            Self::Uniqos => uniqos::tenant(),
+            Self::Uniqos | Self::Dreadnode | Self::Elastic => false,
+            Self::Replyke => true,
+        }
+    }
+
+    /// Whether its users may sign in by a password.
+    #[must_use]
+    pub const fn has_passwords(self) -> bool {
+        match self {
+            Self::Uniqos | Self::Dreadnode | Self::Replyke => false,
+            Self::Elastic => true,
+        }
+    }
+
+    /// The tenant of a project, which a product without projects does not look at; none where no project can be called
+    /// so.
+    #[must_use]
+    pub fn tenant(self, project: &str) -> Option<Tenant> {
+        match self {
+            Self::Uniqos => Some(uniqos::tenant()),
+            Self::Dreadnode => Some(dreadnode::tenant()),
+            Self::Elastic => Some(elastic::tenant()),
+            Self::Replyke => replyke::tenant(project),
         }
     }
 
@@ -67,25 +119,29 @@ impl Product {
     pub const fn function(self) -> &'static str {
         match self {
             Self::Uniqos => "uniqos-refresh",
+            Self::Dreadnode => "dreadnode-refresh",
+            Self::Elastic => "elastic-refresh",
+            Self::Replyke => "replyke-refresh",
         }
     }
 
     /// The path that it answers at.
     #[must_use]
-    pub const fn refresh_path(self) -> &'static str {
+    pub fn refresh_path(self, project: &str) -> String {
         match self {
-            Self::Uniqos => "/v1/auth/refresh",
+            Self::Uniqos => "/v1/auth/refresh".to_owned(),
+            Self::Dreadnode => "/api/v1/auth/refresh".to_owned(),
+            Self::Elastic => "/api/v1/users/auth/_refresh".to_owned(),
+            Self::Replyke => format!("/api/v6/{project}{}", replyke::PATH_AFTER_PROJECT),
         }
     }
 
-    /// Reads the product's settings, as its function does; what is wrong is noted with the reader.
-    pub fn settings(self, reader: &mut Reader, common: &Common) -> Settings {
+    /// The status of its answer to a request that presents nothing.
+    #[must_use]
+    pub const fn status_of_nobody(self) -> u16 {
         match self {
-            Self::Uniqos => {
-                let policy = uniqos::Policy::read(reader, common);
-                let uniqos::Policy { authority, rotation, access, cookie, .. } = policy;
-                Settings { authority, rotation, access, cookie }
-            }
+            Self::Uniqos | Self::Dreadnode | Self::Elastic => 401,
+            Self::Replyke => 200,
         }
     }
 }
@@ -98,7 +154,7 @@ mod tests {
     fn the_local_gateway_routes_every_product_to_its_function() {
         let workspace = include_str!("../../../Cargo.toml");
         for product in Product::value_variants() {
-            let route = format!("\"{}\" = \"{}\"", product.refresh_path(), product.function());
+            let route = format!("\"{}\" = \"{}\"", product.refresh_path("{projectId}"), product.function());
             assert!(workspace.contains(&route), "{route} is missing from [workspace.metadata.lambda.watch.router]");
         }
     }
@@ -106,6 +162,27 @@ mod tests {
     #[test]
     fn a_project_belongs_to_its_product() {
         assert_eq!(Product::of(&Tenant::new("uniqos").unwrap()), Some(Product::Uniqos));
+        assert_eq!(Product::of(&Tenant::new("replyke:demo").unwrap()), Some(Product::Replyke));
         assert_eq!(Product::of(&Tenant::new("another:project").unwrap()), None);
+    }
+
+    #[test]
+    fn every_product_is_found_by_its_tenant() {
+        for product in Product::value_variants() {
+            assert_eq!(Product::of(&product.tenant(DEMO_PROJECT).unwrap()), Some(*product));
+        }
+    }
+
+    #[test]
+    fn only_a_product_with_projects_takes_one() {
+        let tenant = |product, project: Option<&str>| {
+            ProductArguments { product, project: project.map(str::to_owned) }.tenant().map(String::from)
+        };
+        assert_eq!(tenant(Product::Replyke, None).unwrap(), "replyke:demo");
+        assert_eq!(tenant(Product::Replyke, Some("p-1")).unwrap(), "replyke:p-1");
+        assert_eq!(tenant(Product::Elastic, None).unwrap(), "elastic");
+        for (product, project) in [(Product::Elastic, "p-1"), (Product::Replyke, "a:b"), (Product::Replyke, "")] {
+            assert_eq!(tenant(product, Some(project)).unwrap_err().exit_code(), 2, "{project}");
+        }
     }
 }

@@ -2,18 +2,19 @@
 
 use clap::{Args, Subcommand};
 use rondo_shared::identity::{FamilyId, OrgKey, Subject};
-use rondo_shared::mint::TokenPair;
+use rondo_shared::keyring::KeyringError;
 use rondo_shared::moment::{Moment, Timestamp};
 use rondo_shared::rotation::family::{self, History};
-use rondo_shared::session::{self, Issuing, NewSession, SessionState};
+use rondo_shared::session::{self, Begun, ClientToken, NewSession, OpeningPolicy, SessionState};
 use rondo_shared::store::Meter;
 use rondo_shared::store::item::{Cause, Seal};
 use serde_json::{Value, json};
+use sessions::products::{FirstTokens, Terms};
 
 use crate::arguments::{FamilyParser, TenantArgument};
 use crate::directory::absent;
 use crate::failure::Failure;
-use crate::product::{Product, Settings};
+use crate::product::ProductArguments;
 use crate::report::{Report, pairs, table};
 use crate::target::Target;
 
@@ -25,6 +26,9 @@ const LONGEST_SESSION: std::time::Duration = std::time::Duration::from_secs(365 
 #[derive(Debug, Subcommand)]
 pub enum SessionCommand {
     /// Open a session and print its tokens.
+    ///
+    /// For a product whose tokens travel in cookies, each is printed as the exact Set-Cookie too; Elastic's one token is
+    /// both.
     ///
     /// The product's settings (issuer, audience, idle and absolute times, ...) are read from the same environment
     /// variables as the function's, UNIQOS_ISSUER and so on. On AWS they must be those of the deployment, or the
@@ -52,9 +56,9 @@ pub struct OpenArguments {
     /// What to call the session, for its owner.
     #[arg(long)]
     pub label: Option<String>,
-    /// The product that the session is for.
-    #[arg(long, value_enum, default_value_t = Product::Uniqos)]
-    pub product: Product,
+    /// What the session is for.
+    #[command(flatten)]
+    pub product: ProductArguments,
 }
 
 /// Whose sessions are meant.
@@ -138,72 +142,87 @@ pub async fn run(command: &SessionCommand, target: &Target) -> Result<Report, Fa
 #[derive(Debug)]
 pub struct Opened {
     /// The session.
-    pub family: FamilyId,
-    /// Its first tokens.
-    pub pair: TokenPair,
-    /// When they were minted.
-    pub at: Timestamp,
-    /// The settings that they were minted with.
-    pub settings: Settings,
+    pub begun: Begun,
+    /// Its first tokens, in the product's own form.
+    pub tokens: FirstTokens,
+    /// What they were minted by.
+    pub terms: Terms,
 }
 
 impl Opened {
-    /// The cookie as the product's sign-in would set it.
+    /// The session's family.
     #[must_use]
-    pub fn set_cookie(&self) -> String {
-        let max_age = self.pair.refresh_expires_at().since(self.at);
-        self.settings.cookie.set(self.pair.refresh_token(), max_age)
+    pub const fn family(&self) -> FamilyId {
+        self.begun.family()
     }
 
-    /// The cookie as a client sends it: its name and the token.
+    /// When the refresh token expires.
+    #[must_use]
+    pub const fn expires_at(&self) -> Timestamp {
+        self.begun.first().token_expires_at
+    }
+
+    /// The refresh cookie as a client sends it, its name and the token; the token alone where there is no cookie.
     #[must_use]
     pub fn cookie(&self) -> String {
-        format!("{}={}", self.settings.cookie.name, self.pair.refresh_token())
+        let name = self.terms.refresh_cookie.map(|cookie| format!("{}=", cookie.name));
+        format!("{}{}", name.unwrap_or_default(), self.tokens.refresh_token)
     }
 }
 
-/// Opens a session.
+/// Opens a session, as the function `sessions` does for a backend.
 ///
 /// # Errors
 /// [`Failure::Open`] where the user is not there or not active; others where keys, settings or table are of no use.
 pub async fn open(arguments: &OpenArguments, target: &Target) -> Result<Opened, Failure> {
-    let settings = target.settings(arguments.product)?;
-    let keys = target.keys(arguments.product)?;
+    let tenant = arguments.product.tenant()?;
+    let products = target.products()?;
+    let product =
+        products.of(&tenant).ok_or_else(|| KeyringError::NoKeys(arguments.product.product.name().to_owned()))?;
     let new = NewSession {
-        tenant: arguments.product.tenant(),
+        tenant,
         subject: arguments.user.clone(),
         org: arguments.org.clone(),
         label: arguments.label.clone(),
         client: target.client(),
     };
-    let issuing =
-        Issuing { keys: &keys, authority: &settings.authority, rotation: &settings.rotation, access: &settings.access };
-    let moment = Moment::read()?;
-    let (family, pair) = session::open(&new, issuing, target.store(), &moment, &Meter::default()).await?;
-    Ok(Opened { family, pair, at: moment.now, settings })
+    let Terms { authority, rotation, .. } = product.terms();
+    // No cap: an operator knows what for.
+    let policy = OpeningPolicy { authority, rotation, live_max: None };
+    let (moment, meter) = (Moment::read()?, Meter::default());
+    // Of this one opening: it is not asked for twice.
+    let client_token = ClientToken::of(moment.attempt.as_str());
+    let begun = session::open_once(&new, &client_token, policy, target.store(), &moment, &meter).await?;
+    let tokens = product.mint(&begun, target.store(), &moment, &meter).await?;
+    Ok(Opened { begun, tokens, terms: product.terms().clone() })
 }
 
 async fn open_and_print(arguments: &OpenArguments, target: &Target) -> Result<Report, Failure> {
     let opened = open(arguments, target).await?;
-    let (pair, cookie) = (&opened.pair, opened.set_cookie());
+    let (tokens, expires_at) = (&opened.tokens, opened.expires_at().iso8601());
+    let is_both = tokens.access_token == tokens.refresh_token;
+    let separate = |text: &str| (!is_both).then(|| text.to_owned());
     let text = pairs(&[
-        ("family", Some(opened.family.to_string())),
+        ("family", Some(opened.family().to_string())),
         ("user", Some(arguments.user.as_str().to_owned())),
-        ("refresh token", Some(pair.refresh_token().to_owned())),
-        ("expires at", Some(pair.refresh_expires_at().iso8601())),
-        ("Set-Cookie", Some(cookie.clone())),
-        ("access token", Some(pair.access_token().to_owned())),
-        ("expires in", Some(format!("{} s", pair.access_expires_in().as_secs()))),
+        ("token", is_both.then(|| tokens.refresh_token.clone())),
+        ("refresh token", separate(&tokens.refresh_token)),
+        ("expires at", Some(expires_at.clone())),
+        ("Set-Cookie", tokens.set_cookie.clone()),
+        ("access token", separate(&tokens.access_token)),
+        ("expires in", separate(&format!("{} s", tokens.expires_in.as_secs()))),
+        ("Set-Cookie", tokens.set_access_cookie.clone()),
     ]);
     let json = json!({
-        "family": opened.family,
+        "family": opened.family(),
         "user": arguments.user,
         "org": arguments.org,
-        "refresh_token": pair.refresh_token(),
-        "refresh_expires_at": pair.refresh_expires_at().iso8601(),
-        "set_cookie": cookie,
-        "access_token": pair.access_token(),
-        "access_expires_in": pair.access_expires_in().as_secs(),
+        "refresh_token": tokens.refresh_token,
+        "refresh_expires_at": expires_at,
+        "set_cookie": tokens.set_cookie,
+        "access_token": tokens.access_token,
+        "access_expires_in": tokens.expires_in.as_secs(),
+        "set_access_cookie": tokens.set_access_cookie,
     });
     Ok(Report::new(text, json))
 }

@@ -1,17 +1,19 @@
 //! Where a command works: on the local stack that runs in this checkout, or, if `--aws` says so, on a deployed table.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rondo_shared::config::{Common, Reader};
 use rondo_shared::identity::Client;
-use rondo_shared::keyring::KeyringError;
-use rondo_shared::keyring::ProductKeys;
+use rondo_shared::keyring::source::KeyringSource;
+use rondo_shared::keyring::{KeyringError, ProductKeys};
+use rondo_shared::moment::Moment;
 use rondo_shared::store::dynamo::{DynamoStore, Endpoint};
+use sessions::products::{self, Products};
 
 use crate::arguments::TargetArguments;
 use crate::failure::Failure;
-use crate::product::{Product, Settings};
+use crate::product::Product;
 use crate::workspace::{LocalStack, Workspace};
 
 /// What the tool's own writes say of their client.
@@ -109,17 +111,19 @@ impl Target {
         Client::new(None, USER_AGENT)
     }
 
-    /// A product's settings, from the variables that its function reads them from.
+    /// Every product that the keyring has keys for, with what its settings are by the variables that its function reads
+    /// them from.
     ///
     /// # Errors
-    /// [`Failure::Config`] naming every bad variable.
-    pub fn settings(&self, product: Product) -> Result<Settings, Failure> {
-        // The keyring is read by this type itself; the variable has to be there for the function's sake alone.
+    /// [`Failure::Config`] naming every bad variable; as [`Target::keys`] where there are no keys.
+    pub fn products(&self) -> Result<Products, Failure> {
+        let keyring = self.keyring()?;
+        // The keyring is named by this type itself; the variable has to be there for the function's sake alone.
         let mut reader = self.reader.clone().with("KEYRING_FILE", "given by --keyring");
         let common = Common::read(&mut reader);
-        let settings = product.settings(&mut reader, &common);
+        let terms = products::all(&mut reader, &common);
         reader.finish()?;
-        Ok(settings)
+        Ok(Products::open(terms, &KeyringSource::File(keyring.to_owned()), Moment::read()?.now)?)
     }
 
     /// A product's keys.
@@ -127,11 +131,15 @@ impl Target {
     /// # Errors
     /// [`Failure::Misused`] where no keyring was named, [`Failure::Keyring`] where it is of no use.
     pub fn keys(&self, product: Product) -> Result<ProductKeys, Failure> {
-        let path = self.keyring.as_ref();
-        let path = path.ok_or(Failure::Misused("this needs the product's keys: name the keyring with --keyring"))?;
+        let path = self.keyring()?;
         let document = std::fs::read_to_string(path);
         let unreadable = |error: std::io::Error| KeyringError::Unreadable(format!("{}: {error}", path.display()));
         Ok(ProductKeys::parse(&document.map_err(unreadable)?, product.name())?)
+    }
+
+    fn keyring(&self) -> Result<&Path, Failure> {
+        let path = self.keyring.as_deref();
+        path.ok_or(Failure::Misused("this needs the product's keys: name the keyring with --keyring"))
     }
 }
 

@@ -6,7 +6,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use clap::Parser as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use clap::{Parser as _, ValueEnum as _};
+use elastic_refresh::password::{Argon2id, StoredHash, Verifier as _};
+use elastic_refresh::request::Password;
 use rondo::arguments::{Cli, Command};
 use rondo::dev::database::{Database, Storage};
 use rondo::dev::keyring;
@@ -17,10 +21,12 @@ use rondo::report::Report;
 use rondo::target::Target;
 use rondo::workspace::LocalStack;
 use rondo_shared::config::Reader;
-use rondo_shared::session::OpenError;
-use rondo_shared::store::item::AccountStatus;
+use rondo_shared::identity::Subject;
+use rondo_shared::session::{OpenError, OpenOnceError};
+use rondo_shared::store::item::{AccountStatus, Credential};
 use rondo_shared::store::table::TableDefinition;
-use serde_json::Value;
+use rondo_shared::store::{Meter, Store as _};
+use serde_json::{Value, json};
 
 /// A local stack without functions, in memory, on a port of the system's choice.
 struct Stack {
@@ -42,7 +48,7 @@ impl Stack {
         let database = Database::start(listener, &Storage::Memory).unwrap();
         let number = STACKS.fetch_add(1, Ordering::Relaxed);
         let keyring = std::env::temp_dir().join(format!("rondo-operation-{}-{number}.json", std::process::id()));
-        keyring::ensure(&keyring, &[Product::Uniqos]).unwrap();
+        keyring::ensure(&keyring, Product::value_variants()).unwrap();
         let stack = LocalStack {
             endpoint: database.url(),
             invoke_url: "http://127.0.0.1:0".to_owned(),
@@ -66,6 +72,14 @@ impl Stack {
 
     async fn run(&self, line: &str) -> Value {
         self.run_with(line, b"").await.unwrap().json().clone()
+    }
+
+    /// Whether a user of Elastic has this password, as the function finds out; none where the user has no password.
+    async fn matches(&self, user: &str, password: &str) -> Option<bool> {
+        let key = Credential::key(&elastic_refresh::policy::tenant(), &Subject::new(user).unwrap());
+        let item = self.target.store().get(&key, true, &Meter::default()).await.unwrap()?;
+        let stored = StoredHash::read(&Credential::from_item(&item).unwrap()).unwrap();
+        Some(Argon2id.matches(&Password::new(password.to_owned()).unwrap(), &stored).unwrap())
     }
 }
 
@@ -125,7 +139,8 @@ async fn suspending_a_user_ends_the_sessions_and_refuses_new_ones_until_the_user
     assert_eq!(text(&suspended["name"]), "Ada");
 
     let refused = stack.run_with("rondo session open --user ada", b"").await.unwrap_err();
-    assert!(matches!(refused, Failure::Open(OpenError::UserNotActive(AccountStatus::Suspended))), "{refused}");
+    let suspended = OpenOnceError::Open(OpenError::UserNotActive(AccountStatus::Suspended));
+    assert!(matches!(&refused, Failure::Open(error) if *error == suspended), "{refused}");
     assert_eq!(refused.exit_code(), 1);
 
     // A change of name does not make a suspended user active.
@@ -139,16 +154,26 @@ async fn a_removed_user_leaves_a_tombstone_without_a_name() {
     let stack = Stack::up().await;
     stack.run("rondo user put ada --name Ada --email ada@example.com").await;
     stack.run("rondo session open --user ada").await;
-    let removed = stack.run("rondo user put ada --status removed").await;
+    let removed = stack.run("rondo user remove ada").await;
     assert_eq!((&removed["name"], &removed["email"]), (&Value::Null, &Value::Null));
     assert_eq!(text(&removed["ended_sessions"][0]["cause"]), "account_removed");
+    assert_eq!(stack.run("rondo user show ada").await["attributes"], json!({"status": "removed"}));
+
+    let refused = stack.run_with("rondo session open --user ada", b"").await.unwrap_err();
+    assert!(refused.to_string().contains("removed"), "{refused}");
+    // A repeat finishes what a first attempt may have left; a change of name does not bring anybody back.
+    stack.run("rondo user remove ada").await;
+    assert_eq!(stack.run_with("rondo user put ada --name Ada", b"").await.unwrap_err().exit_code(), 2);
+    let again = stack.run("rondo user put ada --status active").await;
+    assert_eq!((text(&again["status"]), &again["email"]), ("active", &Value::Null));
+    assert!(stack.run_with("rondo user remove nobody", b"").await.is_err());
 }
 
 #[tokio::test]
 async fn a_user_who_was_never_put_has_no_session() {
     let stack = Stack::up().await;
     let refused = stack.run_with("rondo session open --user nobody", b"").await.unwrap_err();
-    assert!(matches!(refused, Failure::Open(OpenError::NoSuchUser)), "{refused}");
+    assert!(matches!(refused, Failure::Open(OpenOnceError::Open(OpenError::NoSuchUser))), "{refused}");
     assert_eq!(stack.run("rondo session list --user nobody").await, Value::Array(Vec::new()));
 }
 
@@ -189,12 +214,158 @@ async fn a_token_with_another_signature_is_said_to_be_unverified() {
 }
 
 #[tokio::test]
-async fn an_organization_and_its_quota_are_put() {
+async fn an_organization_and_its_quota_are_put_shown_and_removed() {
     let stack = Stack::up().await;
     stack.run("rondo org put acme --name Acme").await;
     let quota = "rondo quota put acme --turns-used 1 --turns-limit 2 --relationships-used 3 --relationships-limit 4";
     let put = stack.run(&format!("{quota} --resets-at 2026-12-01T00:00:00Z --period 2026-11-15")).await;
     assert_eq!((text(&put["period"]), &put["turns_limit"]), ("2026-11-15", &Value::from(2)));
+    assert_eq!(text(&stack.run("rondo org show acme").await["name"]), "Acme");
+    stack.run("rondo org remove acme").await;
+    for verb in ["show", "remove"] {
+        assert!(stack.run_with(&format!("rondo org {verb} acme"), b"").await.is_err(), "{verb}");
+    }
+    stack.run("rondo org put acme --name Another").await;
+    assert_eq!(text(&stack.run("rondo org show acme").await["name"]), "Another");
+}
+
+/// The claims of a token, unverified.
+fn claims(token: &Value) -> Value {
+    let payload = text(token).split('.').nth(1).unwrap();
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn a_session_of_every_product_is_opened_with_the_cookies_that_it_has_and_no_others() {
+    let stack = Stack::up().await;
+    for (product, tenant, cookie, access_cookie) in [
+        ("uniqos", "uniqos", Some("uniqos_refresh="), None),
+        ("dreadnode", "dreadnode", Some("refresh_token="), Some("access_token=")),
+        ("elastic", "elastic", None, None),
+        ("replyke", "replyke:demo", Some("replyke-refresh-jwt="), None),
+        ("replyke --project p-1", "replyke:p-1", Some("replyke-refresh-jwt="), None),
+    ] {
+        stack.run(&format!("rondo user put ada --tenant {tenant}")).await;
+        let opened = stack.run(&format!("rondo session open --user ada --product {product}")).await;
+        assert_eq!(claims(&opened["access_token"])["sub"], "ada", "{product}");
+        for (value, token, name) in [
+            (&opened["set_cookie"], &opened["refresh_token"], cookie),
+            (&opened["set_access_cookie"], &opened["access_token"], access_cookie),
+        ] {
+            match name {
+                Some(name) => assert!(text(value).starts_with(&format!("{name}{};", text(token))), "{product}"),
+                None => assert_eq!(value, &Value::Null, "{product}"),
+            }
+        }
+        let listed = stack.run(&format!("rondo session list --user ada --tenant {tenant}")).await;
+        assert_eq!((&listed[0]["family"], listed.as_array().unwrap().len()), (&opened["family"], 1), "{product}");
+        let family = text(&opened["family"]);
+        assert_eq!(text(&stack.run(&format!("rondo session show {family} --tenant {tenant}")).await["user"]), "ada");
+        let shown = stack.run_with("rondo family show -", text(&opened["refresh_token"]).as_bytes()).await.unwrap();
+        assert_eq!(shown.json()["token"]["signature_verifies"], true, "{product}: {}", shown.text());
+        let ended = stack.run(&format!("rondo session revoke-all --user ada --tenant {tenant}")).await;
+        assert_eq!(text(&ended[0]["cause"]), "operator");
+    }
+}
+
+#[tokio::test]
+async fn elastics_one_token_is_both_and_replykes_access_token_says_what_its_endpoint_says() {
+    let stack = Stack::up().await;
+    stack.run("rondo user put ada --tenant elastic").await;
+    let opened = stack.run("rondo session open --user ada --product elastic").await;
+    assert_eq!(opened["access_token"], opened["refresh_token"]);
+    let printed = stack.run_with("rondo session open --user ada --product elastic", b"").await.unwrap();
+    assert!(!printed.text().contains("access token"), "{}", printed.text());
+
+    let put = "rondo user put ada --tenant replyke:demo --attributes -";
+    stack.run_with(put, br#"{"role":"admin"}"#).await.unwrap();
+    let opened = stack.run("rondo session open --user ada --product replyke").await;
+    let claims = claims(&opened["access_token"]);
+    assert_eq!((&claims["projectId"], &claims["role"]), (&json!("demo"), &json!("admin")));
+}
+
+#[tokio::test]
+async fn attributes_are_kept_until_they_are_changed_and_secret_ones_are_not_shown() {
+    let stack = Stack::up().await;
+    let put = "rondo user put ada --tenant replyke:demo --attributes -";
+    let given = br#"{"username":"ada","reputation":7,"metadata":{"a":1},"secret_metadata":{"b":2},"bio":"x"}"#;
+    stack.run_with(put, given).await.unwrap();
+    stack.run_with(put, br#"{"bio":null,"reputation":8}"#).await.unwrap();
+    stack.run("rondo user put ada --tenant replyke:demo --name Ada").await;
+    let shown = stack.run("rondo user show ada --tenant replyke:demo").await;
+    let expected = json!({
+        "status": "active", "name": "Ada", "username": "ada", "reputation": 8, "metadata": {"a": 1},
+        "secret_metadata": "(not shown)",
+    });
+    assert_eq!(shown["attributes"], expected);
+    assert_eq!(shown["has_password"], false);
+}
+
+#[tokio::test]
+async fn attributes_that_would_make_the_user_unreadable_are_refused_and_nothing_is_written() {
+    let stack = Stack::up().await;
+    stack.run("rondo user put ada --name Ada").await;
+    for given in [r#"{"name":7}"#, r#"{"status":"active"}"#, r#"{"expires_at":1}"#, "[]", ""] {
+        let refused = stack.run_with("rondo user put ada --attributes -", given.as_bytes()).await;
+        assert!(refused.is_err(), "{given}");
+    }
+    assert_eq!(stack.run("rondo user show ada").await["attributes"], json!({"status": "active", "name": "Ada"}));
+}
+
+#[tokio::test]
+async fn a_password_from_standard_input_is_kept_as_a_hash_that_the_function_accepts() {
+    let stack = Stack::up().await;
+    let put = "rondo user put ada --tenant elastic --password -";
+    let done = stack.run_with(put, b"correct horse\nmore").await.unwrap();
+    assert_eq!(done.json()["password_set"], true);
+    assert_eq!(stack.run("rondo user show ada --tenant elastic").await["has_password"], true);
+    assert_eq!(stack.matches("ada", "correct horse").await, Some(true));
+    assert_eq!(stack.matches("ada", "correct horse\n").await, Some(false));
+
+    stack.run("rondo user remove ada --tenant elastic").await;
+    assert_eq!(stack.matches("ada", "correct horse").await, Some(false));
+
+    for (line, input) in [(put, "\n"), (put, &"x".repeat(1025)), ("rondo user put ada --password -", "x\n")] {
+        let refused = stack.run_with(line, input.as_bytes()).await.unwrap_err();
+        assert_eq!(refused.exit_code(), 2, "{refused}");
+    }
+    assert_eq!(stack.matches("nobody", "x").await, None);
+}
+
+#[tokio::test]
+async fn a_user_has_one_default_organization_and_a_removed_membership_is_not_listed() {
+    let stack = Stack::up().await;
+    let tenant = "--user ada --tenant dreadnode";
+    let orgs = || async {
+        let listed = stack.run(&format!("rondo member list {tenant}")).await;
+        let told = |member: &Value| (text(&member["org"]).to_owned(), member["is_default"] == json!(true));
+        listed.as_array().unwrap().iter().map(told).collect::<Vec<_>>()
+    };
+    let told = |orgs: &[(&str, bool)]| orgs.iter().map(|(org, flag)| ((*org).to_owned(), *flag)).collect::<Vec<_>>();
+    let absent = stack.run_with(&format!("rondo member put acme {tenant} --name Acme"), b"").await.unwrap_err();
+    assert!(matches!(absent, Failure::NotFound { what: "user", .. }), "{absent}");
+
+    stack.run("rondo user put ada --tenant dreadnode").await;
+    stack.run("rondo org put acme --name Acme --tenant dreadnode").await;
+    let put = stack.run(&format!("rondo member put acme {tenant} --default")).await;
+    assert_eq!(text(&put["name"]), "Acme");
+    assert_eq!(stack.run_with(&format!("rondo member put globex {tenant}"), b"").await.unwrap_err().exit_code(), 2);
+    stack.run(&format!("rondo member put globex {tenant} --name Globex")).await;
+    assert_eq!(orgs().await, told(&[("acme", true), ("globex", false)]));
+    stack.run(&format!("rondo member put globex {tenant} --default")).await;
+    assert_eq!(orgs().await, told(&[("acme", false), ("globex", true)]));
+    // What is not given stays.
+    stack.run(&format!("rondo member put globex {tenant} --name Globe")).await;
+    assert_eq!(orgs().await, told(&[("acme", false), ("globex", true)]));
+
+    stack.run(&format!("rondo member remove globex {tenant}")).await;
+    assert_eq!(orgs().await, told(&[("acme", false)]));
+    assert!(stack.run_with(&format!("rondo member remove globex {tenant}"), b"").await.is_err());
+    stack.run(&format!("rondo member put globex {tenant} --name Globex")).await;
+    assert_eq!(orgs().await, told(&[("acme", false), ("globex", false)]));
+
+    stack.run("rondo user remove ada --tenant dreadnode").await;
+    assert_eq!(orgs().await, told(&[]));
 }
 
 #[test]
@@ -204,7 +375,12 @@ fn what_cannot_be_is_refused_on_the_command_line() {
     let with = |used: &'static str| Cli::try_parse_from(quota.into_iter().chain(rest).chain([used]));
     assert!(with("1").is_ok());
     assert!(with("-1").is_err());
-    for line in ["rondo session revoke 01JD0000000000000000000000 --cause reuse", "rondo dev --grace-secs 61"] {
+    for line in [
+        "rondo session revoke 01JD0000000000000000000000 --cause reuse",
+        "rondo dev --grace-secs 61",
+        "rondo user put ada --status removed",
+        "rondo session open --user ada --product another",
+    ] {
         assert_eq!(Cli::try_parse_from(line.split(' ')).unwrap_err().exit_code(), 2, "{line}");
     }
 }

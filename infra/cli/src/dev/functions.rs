@@ -15,7 +15,8 @@ use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use tokio::process::{Child, Command};
 
 use super::{DevArguments, DevError};
-use crate::product::Product;
+use crate::exchange::Call;
+use crate::product::{DEMO_PROJECT, Product};
 use crate::workspace::{LocalStack, Workspace};
 
 /// How long the group may take to end by itself before it is killed.
@@ -28,6 +29,32 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 pub struct CargoLambda {
     program: PathBuf,
     path: OsString,
+}
+
+/// A function, with a call of which it is known how a function that serves answers it.
+#[derive(Clone, Debug)]
+pub struct Served {
+    /// The function.
+    pub name: &'static str,
+    /// The call: one that needs no session.
+    pub call: Call,
+    /// The answer's status.
+    pub status: u16,
+}
+
+/// Every function of the stack.
+#[must_use]
+pub fn all(invoke_url: &str) -> Vec<Served> {
+    let of_product = |product: &Product| Served {
+        name: product.function(),
+        call: Call::post(format!("{invoke_url}{}", product.refresh_path(DEMO_PROJECT))),
+        status: product.status_of_nobody(),
+    };
+    let mut all: Vec<Served> = Product::value_variants().iter().map(of_product).collect();
+    // Asked for nobody's sessions, it names the fields that are missing.
+    all.push(Served { name: "sessions", call: Call::get(format!("{invoke_url}/sessions")), status: 422 });
+    all.push(Served { name: "jwks", call: Call::get(format!("{invoke_url}/.well-known/jwks.json")), status: 200 });
+    all
 }
 
 /// Finds cargo-lambda: the checkout's own in `.tools/bin`, or one on PATH.
@@ -45,11 +72,11 @@ pub fn cargo_lambda(workspace: &Workspace, reader: &Reader) -> Option<CargoLambd
 ///
 /// # Errors
 /// [`DevError::Compile`] where cargo, whose messages are shown, does not succeed.
-pub async fn compile(tools: &CargoLambda, workspace: &Workspace) -> Result<(), DevError> {
+pub async fn compile(tools: &CargoLambda, workspace: &Workspace, stack: &LocalStack) -> Result<(), DevError> {
     let mut command = Command::new("cargo");
     command.args(["build", "--manifest-path", "Cargo.toml"]).env("PATH", &tools.path);
-    for product in Product::value_variants() {
-        command.args(["--bin", product.function()]);
+    for function in all(&stack.invoke_url) {
+        command.args(["--bin", function.name]);
     }
     let how = Group::start(command, workspace)?.ended().await?;
     if how.success() { Ok(()) } else { Err(DevError::Compile(how)) }
@@ -76,6 +103,7 @@ pub fn serve(
         .env("KEYRING_FILE", &stack.keyring)
         .env("AWS_ENDPOINT_URL_DYNAMODB", &stack.endpoint)
         .env("INSECURE_COOKIES", "true")
+        .env("SESSIONS_WITHOUT_IAM", "true")
         .envs(&stack.settings);
     Group::start(command, workspace)
 }

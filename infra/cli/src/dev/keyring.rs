@@ -5,6 +5,7 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::SigningKey;
+use rondo_shared::keyring::public::public_keys;
 use rondo_shared::keyring::{
     FORMAT_VERSION, Jwk, KeyDocument, KeyState, KeyringDocument, ProductDocument, ProductKeys,
 };
@@ -15,14 +16,19 @@ use crate::failure::Failure;
 use crate::product::Product;
 use crate::workspace::{WorkspaceError, write_private};
 
-/// Makes the keyring if there is none; one that is there is kept, so that tokens stay good from run to run.
+/// Makes the keyring if there is none; keys that are there are kept, so that tokens stay good from run to run, and those
+/// of products that it does not have yet are added.
 ///
 /// # Errors
 /// [`Failure::Keyring`] where the one that is there is of no use; others where none can be made.
 pub fn ensure(path: &Path, products: &[Product]) -> Result<(), Failure> {
-    if !path.exists() {
-        let document = generate(products, Moment::read()?.now)?;
-        write_private(path, &format!("{:#}\n", json!(document)))?;
+    let standing = if path.exists() { Some(KeyringDocument::parse(&read(path)?)?) } else { None };
+    let has = |product: &Product| standing.as_ref().is_some_and(|ring| ring.products.contains_key(product.name()));
+    let missing: Vec<Product> = products.iter().copied().filter(|product| !has(product)).collect();
+    if !missing.is_empty() {
+        let mut ring = generate(&missing, Moment::read()?.now)?;
+        ring.products.extend(standing.into_iter().flat_map(|standing| standing.products));
+        write_private(path, &format!("{:#}\n", json!(ring)))?;
     }
     let document = read(path)?;
     for product in products {
@@ -36,15 +42,8 @@ pub fn ensure(path: &Path, products: &[Product]) -> Result<(), Failure> {
 /// # Errors
 /// [`Failure`] where the keyring cannot be read or the set cannot be written.
 pub fn publish(keyring: &Path, jwks: &Path) -> Result<(), Failure> {
-    let document = read(keyring)?;
-    let mut published = Vec::new();
-    for product in <Product as clap::ValueEnum>::value_variants() {
-        let keys = ProductKeys::parse(&document, product.name())?;
-        published.extend(keys.signing.all().map(|key| {
-            json!({"kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": key.kid(), "x": key.public()})
-        }));
-    }
-    Ok(write_private(jwks, &format!("{:#}\n", json!({"keys": published})))?)
+    let keys = public_keys(&read(keyring)?)?;
+    Ok(write_private(jwks, &format!("{:#}\n", json!({"keys": keys})))?)
 }
 
 fn read(path: &Path) -> Result<String, WorkspaceError> {
@@ -101,12 +100,26 @@ mod tests {
 
         ensure(&path, &[Product::Uniqos]).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), made, "a keyring that is there is kept");
-
         publish(&path, &jwks).unwrap();
         let published: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&jwks).unwrap()).unwrap();
         assert_eq!(published["keys"][0]["kid"], keys.signing.active().kid());
         assert_eq!(published["keys"][0]["x"].as_str(), keys.signing.active().public());
         assert!(published["keys"][0].get("d").is_none());
         std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_keyring_of_before_a_product_was_added_keeps_its_keys_and_gets_the_products() {
+        let path = std::env::temp_dir().join(format!("rondo-keyring-older-{}.json", std::process::id()));
+        ensure(&path, &[Product::Uniqos]).unwrap();
+        let kid = |product: Product| {
+            let ring = std::fs::read_to_string(&path).unwrap();
+            ProductKeys::parse(&ring, product.name()).unwrap().signing.active().kid().to_owned()
+        };
+        let before = kid(Product::Uniqos);
+        ensure(&path, <Product as clap::ValueEnum>::value_variants()).unwrap();
+        assert_eq!(kid(Product::Uniqos), before);
+        assert_ne!(kid(Product::Replyke), before);
+        std::fs::remove_file(&path).unwrap();
     }
 }

@@ -7,11 +7,10 @@ use rondo_shared::config::Reader;
 use rondo_shared::store::table::TableDefinition;
 
 use super::database::{Database, Storage};
-use super::functions::{self, CargoLambda, Group};
+use super::functions::{self, CargoLambda, Group, Served};
 use super::ports::Port;
 use super::scene::{self, Scene};
 use super::{DevArguments, DevError, keyring};
-use crate::exchange::refresh;
 use crate::failure::Failure;
 use crate::product::Product;
 use crate::target::Target;
@@ -54,14 +53,14 @@ impl Stack {
         let database = Database::start(listener, &storage)?;
         let local = LocalStack {
             endpoint: database.url(),
-            invoke_url: format!("http://127.0.0.1:{}", arguments.port),
+            invoke_url: invoke_url(arguments),
             table: TABLE.to_owned(),
             keyring,
             settings: settings(arguments, &reader),
         };
         let target = Target::local(local.clone(), reader).await;
         target.store().create_table(&TableDefinition::from_template().map_err(DevError::from)?).await?;
-        let scene = scene::set(&target).await?;
+        let scene = Box::pin(scene::set(&target)).await?;
         eprintln!("DynamoDB: {} ({storage})", local.endpoint);
         Ok(Self { functions: None, cargo_lambda, workspace, local, target, scene, _database: database })
     }
@@ -72,7 +71,7 @@ impl Stack {
     /// [`DevError`] where the gateway ends by itself or a function does not serve.
     pub async fn serve(&mut self, arguments: &DevArguments) -> Result<(), Failure> {
         eprintln!("compiling the functions, which takes minutes the first time");
-        functions::compile(&self.cargo_lambda, &self.workspace).await?;
+        functions::compile(&self.cargo_lambda, &self.workspace, &self.local).await?;
         let functions = functions::serve(&self.cargo_lambda, &self.workspace, &self.local, arguments)?;
         let functions = self.functions.insert(functions);
         tokio::select! {
@@ -105,33 +104,66 @@ pub fn refuse_second(workspace: &Workspace) -> Result<(), Failure> {
     }
 }
 
-/// The product settings that the functions get: those of this command's environment, and its own flags above them.
+/// The settings that the functions get beside those that all of them need: those of this command's environment, and its
+/// own flags above them.
 fn settings(arguments: &DevArguments, reader: &Reader) -> BTreeMap<String, String> {
-    let prefixes = Product::value_variants().iter().map(|product| product.prefix());
     let mut settings = BTreeMap::new();
-    for prefix in prefixes {
+    settings.insert("JWKS_PUBLIC_URL".to_owned(), invoke_url(arguments));
+    let products = || Product::value_variants().iter().map(|product| product.prefix());
+    for prefix in products().chain(["SESSIONS_", "JWKS_"]) {
         settings.extend(reader.starting_with(prefix).map(|(name, value)| (name.to_owned(), value.to_owned())));
-        if let Some(secs) = arguments.grace_secs {
-            settings.insert(format!("{prefix}GRACE_SECS"), secs.to_string());
-        }
+    }
+    if let Some(secs) = arguments.grace_secs {
+        // Within the bounds of every product: none has a lower one than the flag.
+        settings.extend(products().map(|prefix| (format!("{prefix}GRACE_SECS"), secs.to_string())));
     }
     settings
 }
 
-/// Sends each function one request without a cookie, which has it started; waits for the answers.
+fn invoke_url(arguments: &DevArguments) -> String {
+    format!("http://127.0.0.1:{}", arguments.port)
+}
+
+/// Sends each function one request, which has it started; waits for the answers.
 async fn warm_up(stack: &LocalStack) -> Result<(), Failure> {
     functions::listening(&stack.invoke_url).await;
-    for product in Product::value_variants() {
-        eprintln!("waiting for {} to answer", product.function());
-        let url = format!("{}{}", stack.invoke_url, product.refresh_path());
-        let answer = tokio::task::spawn_blocking(move || refresh(&url, None, "rondo-dev")).await;
-        let status = match answer {
-            Ok(answer) => answer?.status,
-            Err(_) => 0,
-        };
-        if status != 401 {
-            return Err(DevError::NotServing { function: product.function(), status }.into());
+    for Served { name, call, status } in functions::all(&stack.invoke_url) {
+        eprintln!("waiting for {name} to answer");
+        let answered = call.by("rondo-dev").answered().await?.status;
+        if answered != status {
+            return Err(DevError::NotServing { function: name, status: answered }.into());
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(grace_secs: Option<u64>) -> BTreeMap<String, String> {
+        let arguments =
+            DevArguments { port: 9000, db_port: 0, memory: true, grace_secs, concurrency: 1, reload: false };
+        let reader = Reader::new([("ELASTIC_GRACE_SECS", "9"), ("SESSIONS_PER_USER_MAX", "5"), ("PATH", "/bin")]);
+        settings(&arguments, &reader)
+    }
+
+    #[test]
+    fn a_setting_of_the_environment_reaches_the_functions_and_nothing_else_of_it() {
+        let settings = with(None);
+        let named: Vec<_> = settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(
+            named,
+            [("ELASTIC_GRACE_SECS", "9"), ("JWKS_PUBLIC_URL", "http://127.0.0.1:9000"), ("SESSIONS_PER_USER_MAX", "5"),]
+        );
+    }
+
+    #[test]
+    fn the_flag_sets_the_grace_window_of_every_product() {
+        let settings = with(Some(3));
+        for product in Product::value_variants() {
+            let name = format!("{}GRACE_SECS", product.prefix());
+            assert_eq!(settings.get(&name).map(String::as_str), Some("3"), "{name}");
+        }
+    }
 }
