@@ -49,7 +49,7 @@ pub enum Decision {
     Rotate,
     /// Mint a further token of the live generation, with that generation's expiry.
     Reissue {
-        /// The client is not the one that put the successor.
+        /// The client is not the one that put the successor, or not the one that put the live generation.
         another_client: bool,
     },
     /// Say no and change nothing.
@@ -137,6 +137,13 @@ impl<'a> Facts<'a> {
         }
     }
 
+    /// The live generation again. That another client is involved is told of whoever put the successor and of whoever put
+    /// the live one: a thief who goes on from a victim's lost answer puts only the latter.
+    fn reissue(&self) -> Decision {
+        let others = [self.slot.generation(), self.live()];
+        Decision::Reissue { another_client: others.iter().any(|generation| self.client != &generation.client) }
+    }
+
     fn successor_is_unused(&self) -> bool {
         self.live().number == self.slot.generation().number
     }
@@ -159,7 +166,7 @@ pub fn decide(facts: &Facts<'_>, policy: &RotationPolicy, now: Timestamp) -> Dec
     let slot = match facts.slot {
         Slot::Ours(_) if facts.successor_is_unused() => return Decision::Rotate,
         // Others went on from ours while our query was under way.
-        Slot::Ours(_) => return Decision::Reissue { another_client: false },
+        Slot::Ours(_) => return facts.reissue(),
         Slot::Anothers(slot) => slot,
     };
     let age = now.since(slot.minted_at);
@@ -170,7 +177,7 @@ pub fn decide(facts: &Facts<'_>, policy: &RotationPolicy, now: Timestamp) -> Dec
         Grace::UntilSuccessorUsed { at_most } => facts.successor_is_unused() && age < at_most,
     };
     if believed || is_forgiven(facts, policy, now) {
-        return Decision::Reissue { another_client: facts.client != &slot.client };
+        return facts.reissue();
     }
     Decision::Revoke(Revocation::Reuse(facts.lag()))
 }
@@ -314,6 +321,17 @@ mod tests {
     fn a_reissue_to_another_client_is_told_apart() {
         let other = Decision::Reissue { another_client: true };
         assert_eq!(decided(None, &anothers(), &[6, 5], &window(10), 1, "second"), other);
+    }
+
+    #[test]
+    fn a_reissue_of_what_another_client_put_is_told_apart_also_where_the_successor_is_our_own() {
+        let thiefs = Generation { client: client("thief"), ..generation(7) };
+        let newest = [thiefs, generation(6)];
+        for slot in [ours(), anothers()] {
+            let facts =
+                Facts { number: 5, gid: &gid(5), client: &client("first"), seal: None, slot: &slot, newest: &newest };
+            assert_eq!(decide(&facts, &window(10), MINTED_AT), Decision::Reissue { another_client: true });
+        }
     }
 
     #[test]

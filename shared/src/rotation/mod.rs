@@ -47,7 +47,8 @@ pub enum How {
     Rotated,
     /// Another request did, and this one is believed to be its retry, or another tab.
     Reissued {
-        /// The client is not the one that rotated: reported, for it is what a theft within the window looks like.
+        /// The client is not the one that put the successor or the live generation: reported, for it is what a theft
+        /// within the window looks like.
         another_client: bool,
     },
 }

@@ -1,0 +1,167 @@
+//! From the model's small numbers to the shipped types and back: here the shipped `decide` is called, and the shipped
+//! arithmetic of `exp` and `expires_at`. Here too the mutants tamper with what `decide` is told.
+
+use std::time::Duration;
+
+use rondo_shared::identity::Client;
+use rondo_shared::moment::{Nonce, Timestamp};
+use rondo_shared::rotation::family::{EXPIRY_SLACK, generation_expires_at};
+use rondo_shared::rotation::{Decision, Facts, Grace, RotationPolicy, Slot, decide};
+use rondo_shared::store::item::{Cause, Generation, Seal};
+
+use super::state::{Gen, Party, Request, Tick, Token};
+
+/// A way to be wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mutation {
+    /// The successor is put whether or not one stands.
+    PutWithoutCondition,
+    /// Nothing is queried: the slot is all that is known, and the seal is not.
+    NoQuery,
+    /// The seal is read and not heeded.
+    SealIgnored,
+    /// Every token's line counts as unbroken.
+    LineIgnored,
+    /// A standing item counts as another's even where it carries this request's attempt nonce.
+    NonceIgnored,
+    /// A reissue anchors the window anew.
+    WindowSlides,
+    /// A generation expires with its predecessor's window, not with its predecessor's token.
+    TtlTooEarly,
+}
+
+/// How decisions are made in one configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct Judge {
+    pub policy: RotationPolicy,
+    pub mutation: Option<Mutation>,
+}
+
+const SESSION_ENDS: Tick = 200;
+
+impl Judge {
+    pub const fn new(grace: Grace, idle: Tick) -> Self {
+        let policy =
+            RotationPolicy { grace, idle: Duration::from_secs(idle as u64), absolute: Duration::ZERO, amnesty: None };
+        Self { policy, mutation: None }
+    }
+
+    pub fn mutated(&self, mutation: Mutation) -> bool {
+        self.mutation == Some(mutation)
+    }
+
+    /// How long a retired token is believed, in ticks.
+    pub fn window(&self) -> Tick {
+        match self.policy.grace {
+            Grace::Off => 0,
+            Grace::Window(window) | Grace::UntilSuccessorUsed { at_most: window } => window.as_secs() as Tick,
+        }
+    }
+
+    /// The generation that opens the family.
+    pub fn opening(&self) -> Gen {
+        self.gen_put(0, 0, None, 0, Party::Victim)
+    }
+
+    /// The generation that a request would put.
+    pub fn successor(&self, request: &Request, by: Party) -> Gen {
+        self.gen_put(request.token.number + 1, request.id, Some(request.token), request.now, by)
+    }
+
+    fn gen_put(&self, number: u8, gid: u8, presented: Option<Token>, now: Tick, by: Party) -> Gen {
+        let exp = self.policy.token_expires_at(at(now), at(SESSION_ENDS)).secs() as Tick;
+        let parent = presented.map(|token| token.gid);
+        let put = Gen { number, gid, parent, minted_at: now, exp, expires_at: 0, by };
+        let presented_exp = presented.map_or(exp, |token| token.exp);
+        let shipped =
+            generation_expires_at(&generation(&put), i64::from(presented_exp)) - EXPIRY_SLACK.as_secs() as i64;
+        let early = now + self.window();
+        Gen {
+            expires_at: if presented.is_some() && self.mutated(Mutation::TtlTooEarly) {
+                early
+            } else {
+                shipped as Tick
+            },
+            ..put
+        }
+    }
+
+    /// What the shipped `decide` makes of what the two calls returned.
+    pub fn decide(
+        &self,
+        request: &Request,
+        by: Party,
+        (ours, slot): (bool, Gen),
+        (sealed, newest): (bool, &[Gen]),
+    ) -> Decision {
+        let (mut slot, mut sealed, mut newest) = (slot, sealed, newest.to_vec());
+        let predecessor = Gen { number: request.token.number, gid: request.token.gid, ..slot };
+        if self.mutated(Mutation::NoQuery) {
+            (sealed, newest) = (false, vec![slot, predecessor]);
+        }
+        if self.mutated(Mutation::SealIgnored) {
+            sealed = false;
+        }
+        if self.mutated(Mutation::LineIgnored) {
+            slot.parent = Some(request.token.gid);
+            newest = match newest.first() {
+                Some(live) if live.number > slot.number => {
+                    vec![*live, Gen { number: live.number - 1, gid: live.parent.unwrap_or_default(), ..*live }]
+                }
+                _ => vec![slot, predecessor],
+            };
+        }
+        let standing = generation(&slot);
+        let attempt = Nonce::from_text(format!("attempt {}", request.id));
+        let slot = match ours {
+            true => Slot::Ours(standing),
+            false if self.mutated(Mutation::NonceIgnored) => Slot::Anothers(standing),
+            false => Slot::standing(standing, &attempt),
+        };
+        let client = client(by);
+        let seal = sealed.then(|| Seal {
+            sealed_at: at(0),
+            cause: Cause::Operator,
+            evidence: None,
+            client: client.clone(),
+            request_id: String::new(),
+        });
+        let newest: Vec<_> = newest.iter().map(generation).collect();
+        let gid = gid(request.token.gid);
+        let number = u32::from(request.token.number);
+        let facts = Facts { number, gid: &gid, client: &client, seal: seal.as_ref(), slot: &slot, newest: &newest };
+        decide(&facts, &self.policy, at(request.now))
+    }
+}
+
+fn at(tick: Tick) -> Timestamp {
+    Timestamp::from_secs(i64::from(tick))
+}
+
+fn gid(gid: u8) -> Nonce {
+    Nonce::from_text(format!("gid {gid}"))
+}
+
+fn client(party: Party) -> Client {
+    Client::new(
+        None,
+        match party {
+            Party::Victim => "victim",
+            Party::Thief => "thief",
+        },
+    )
+}
+
+fn generation(abstracted: &Gen) -> Generation {
+    Generation {
+        number: u32::from(abstracted.number),
+        gid: gid(abstracted.gid),
+        parent: abstracted.parent.map(gid),
+        attempt: Nonce::from_text(format!("attempt {}", abstracted.gid)),
+        minted_at: at(abstracted.minted_at),
+        token_expires_at: at(abstracted.exp),
+        client: client(abstracted.by),
+        request_id: String::new(),
+        opening: None,
+    }
+}
