@@ -5,7 +5,7 @@ TOOLS := .tools
 # By binary, not by package: cargo then unifies features over the workspace, as `cargo lambda watch` does, and builds once.
 RONDO := cargo run --quiet --locked --bin rondo --
 
-.PHONY: dev test demo budget lint deny clean help
+.PHONY: dev test demo model budget lint deny clean help
 
 help:           ## this menu
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -19,6 +19,9 @@ demo:           ## plays a refresh, two tabs, a lost response and a theft agains
 test: $(TOOLS)/bin/cargo-lambda ## every test, the end-to-end one included
 	cargo test --locked --workspace
 	$(RONDO) smoke
+
+model:          ## explores the protocol's states and shows what each mutation breaks
+	cargo test --locked --package rondo-tests --test model -- --nocapture --test-threads 2
 
 budget:         ## prints what each outcome costs
 	cargo test --locked --quiet --package rondo-tests --test budget -- --nocapture
