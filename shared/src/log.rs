@@ -10,6 +10,7 @@ use ulid::Ulid;
 
 use crate::identity::FamilyId;
 use crate::store::Usage;
+use crate::token::Presented;
 
 /// What is said of one request.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +35,30 @@ pub struct LogLine {
     pub another_client: bool,
     /// What the store's calls cost.
     pub usage: Usage,
+}
+
+/// Which session a request was about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Its family.
+    pub family: FamilyId,
+    /// The generation of the token that was presented, or made.
+    pub generation: u32,
+}
+
+impl Seen {
+    /// That of a presented token.
+    #[must_use]
+    pub const fn of(presented: &Presented) -> Self {
+        let claims = presented.claims();
+        Self { family: claims.sid, generation: claims.generation }
+    }
+
+    /// One that was opened.
+    #[must_use]
+    pub const fn opened(family: FamilyId) -> Self {
+        Self { family, generation: 0 }
+    }
 }
 
 impl LogLine {

@@ -1,15 +1,16 @@
 //! Outcome to wire: every status, type, header and text of this product, and the words of its log line.
 
 use lambda_http::http::{HeaderMap, StatusCode};
-use lambda_http::{Body, Request, Response, http};
-use rondo_shared::identity::FamilyId;
+use lambda_http::{Body, Response};
 use rondo_shared::limit::{AdmitError, Limited};
 use rondo_shared::log::LogLine;
+pub use rondo_shared::log::Seen;
 use rondo_shared::moment::Moment;
 use rondo_shared::rotation::{How, Revocation, RotateError};
 use rondo_shared::store::item::{Cause, Membership};
 use rondo_shared::store::{StoreError, Usage};
-use rondo_shared::token::{Presented, TokenError};
+use rondo_shared::token::TokenError;
+pub use rondo_shared::wire::Method;
 use rondo_shared::wire::Reply;
 use serde_json::{Value, json};
 use ulid::Ulid;
@@ -17,45 +18,6 @@ use ulid::Ulid;
 use crate::policy::{PRODUCT, Policy, REFRESH_TOKEN};
 use crate::request::{ExtractError, Misshapen};
 use crate::{Failure, Granted};
-
-/// What a request's method asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
-    /// A refresh.
-    Post,
-    /// A browser asking whether it may.
-    Preflight,
-    /// Something that is not there.
-    Other,
-}
-
-impl Method {
-    /// Of a request.
-    #[must_use]
-    pub fn of(request: &Request) -> Self {
-        match *request.method() {
-            http::Method::POST => Self::Post,
-            http::Method::OPTIONS => Self::Preflight,
-            _ => Self::Other,
-        }
-    }
-}
-
-/// Which session a verified token spoke for, for the log line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Seen {
-    family: FamilyId,
-    generation: u32,
-}
-
-impl Seen {
-    /// Of a presented token.
-    #[must_use]
-    pub const fn of(presented: &Presented) -> Self {
-        let claims = presented.claims();
-        Self { family: claims.sid, generation: claims.generation }
-    }
-}
 
 /// What became of a request.
 #[derive(Debug)]

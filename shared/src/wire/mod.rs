@@ -5,9 +5,11 @@ pub mod client;
 pub mod cookies;
 pub mod cross_site;
 pub mod event;
+pub mod method;
 pub mod reply;
 
 pub use client::client_of;
 pub use cross_site::CrossSitePolicy;
 pub use event::{Event, serve};
+pub use method::Method;
 pub use reply::Reply;
