@@ -182,10 +182,14 @@ def hold(name, url, examples, seed):
         arguments += [f"--exclude-checks={','.join(LEFT_OUT[name])}"] if name in LEFT_OUT else []
         arguments += ["--seed", str(seed)] if seed is not None else []
         # The coverage phase asks by every method that is not declared, TRACE and QUERY too: the emulator passes them on.
+        # What schemathesis keeps, it keeps where it runs.
+        os.chdir(folder)
         try:
             code = schemathesis_command(arguments, standalone_mode=False)
         except SystemExit as exited:
             code = exited.code
+        finally:
+            os.chdir(ROOT)
     findings = [] if not code else [f"{name}: schemathesis found differences, or could not run; see above"]
     for path, item in document["paths"].items():
         for method in item:

@@ -90,26 +90,38 @@ async fn an_ended_session_is_told_as_such_even_where_the_organizations_cannot_be
     assert_eq!(answer.line.outcome, "revoked");
 }
 
+/// Leaves of the items of one kind nothing but their keys, and returns them as they were.
+fn broken(world: &World, pk: &str, sk: &str) -> Vec<serde_json::Value> {
+    let items = world.dynamo.items(pk).into_iter();
+    let good: Vec<_> = items.filter(|item| item["sk"]["S"].as_str().unwrap().starts_with(sk)).collect();
+    let mut bad = good.clone();
+    for item in &mut bad {
+        item.as_object_mut().unwrap().retain(|name, _| matches!(name.as_str(), "pk" | "sk"));
+    }
+    world.dynamo.put(&bad);
+    good
+}
+
 #[tokio::test]
 async fn items_that_are_not_what_they_must_be_are_errors_of_ours_and_the_token_works_once_they_are_mended() {
-    for (pk, sk) in [("FAMILY#", "GEN#"), ("USER#", "ORG#")] {
-        let world = World::new().await;
-        world.join("acme", "Acme", true).await;
-        let token = world.open(T0).await;
-        let of_kind = |sk: &str| {
-            let items = world.dynamo.items(pk).into_iter();
-            items.filter(|item| item["sk"]["S"].as_str().unwrap().starts_with(sk)).collect::<Vec<_>>()
-        };
-        let good = of_kind(sk);
-        let mut bad = good.clone();
-        for item in &mut bad {
-            item.as_object_mut().unwrap().retain(|name, _| matches!(name.as_str(), "pk" | "sk"));
-        }
-        world.dynamo.put(&bad);
-        assert_failed(&world.refresh(&token, secs(1)).await, 500, "app_error");
-        world.dynamo.put(&good);
-        world.refresh(&token, secs(2)).await.ok();
-    }
+    let world = World::new().await;
+    let token = world.open(T0).await;
+    let good = broken(&world, "FAMILY#", "GEN#");
+    assert_failed(&world.refresh(&token, secs(1)).await, 500, "app_error");
+    world.dynamo.put(&good);
+    world.refresh(&token, secs(2)).await.ok();
+}
+
+#[tokio::test]
+async fn a_membership_that_somebody_broke_is_not_shown_and_ends_nobodys_session() {
+    let world = World::new().await;
+    world.join("acme", "Acme", true).await;
+    world.join("globex", "Globex", false).await;
+    let token = world.open(T0).await;
+    broken(&world, "USER#", "ORG#acme");
+    let answer = world.refresh(&token, secs(1)).await;
+    assert_eq!(answer.json()["orgs"], serde_json::json!([{"key": "globex", "name": "Globex"}]));
+    answer.ok();
 }
 
 #[tokio::test]
