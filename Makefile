@@ -1,11 +1,12 @@
 # A menu. `make dev` and `make test` each do all the set-up that they need on a machine with Rust, a C compiler and Python.
 CARGO_LAMBDA := 1.9.2
 CARGO_DENY := 0.20.2
+SCHEMATHESIS := 4.32.5
 TOOLS := .tools
 # By binary, not by package: cargo then unifies features over the workspace, as `cargo lambda watch` does, and builds once.
 RONDO := cargo run --quiet --locked --bin rondo --
 
-.PHONY: dev test demo model budget lint deny clean help
+.PHONY: dev test test-api demo model budget lint deny clean help
 
 help:           ## this menu
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -19,6 +20,9 @@ demo:           ## plays a refresh, two tabs, a lost response and a theft agains
 test: $(TOOLS)/bin/cargo-lambda ## every test, the end-to-end one included
 	cargo test --locked --workspace
 	$(RONDO) smoke
+
+test-api: $(TOOLS)/bin/schemathesis ## the OpenAPI documents against the local stack, under a minute once compiled (ARGS=--examples=1000: ten)
+	$(TOOLS)/bin/python infra/openapi/test.py $(ARGS)
 
 model:          ## explores the protocol's states and shows what each mutation breaks
 	cargo test --locked --package rondo-tests --test model -- --nocapture --test-threads 2
@@ -39,6 +43,9 @@ clean:          ## the local stack's data and the pinned tools
 $(TOOLS)/bin/cargo-lambda:
 	python3 -m venv $(TOOLS)
 	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check cargo-lambda==$(CARGO_LAMBDA)
+
+$(TOOLS)/bin/schemathesis: | $(TOOLS)/bin/cargo-lambda
+	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check schemathesis==$(SCHEMATHESIS)
 
 $(TOOLS)/bin/cargo-deny:
 	cargo install --quiet --locked --root $(TOOLS) cargo-deny@$(CARGO_DENY)
