@@ -33,10 +33,14 @@ def play(report, world, chapter):
     for product in PRODUCTS:
         if not report.wants(product.NAME) or not hasattr(product, chapter):
             continue
-        prepared = []
-        if not report.play(product.NAME, f"({chapter}: setting the scenes)", lambda: prepared.extend(getattr(product, chapter)(world))):
-            continue
-        for scene, function in prepared:
+        scenes = []
+        report.play(
+            product.NAME,
+            f"what all scenes of this stack ({chapter}) begin with",
+            lambda product=product: scenes.extend(getattr(product, chapter)(world)),
+            counts=False,
+        )
+        for scene, function in scenes:
             report.play(product.NAME, scene, function)
 
 
@@ -44,9 +48,6 @@ def outages(report, world):
     """One fault after another; all products' clients are in it at once, so that their time-outs are waited for once."""
     for fault, what in FAULTS.items():
         clients = {}
-
-        def begin(product):
-            report.play(product.NAME, f"before: {what}", lambda: clients.update({product: product.Outage(world)}))
 
         def each(step, words):
             together(
@@ -58,7 +59,12 @@ def outages(report, world):
 
         for product in PRODUCTS:
             if report.wants(product.NAME):
-                begin(product)
+                report.play(
+                    product.NAME,
+                    f"{what}: what it begins with",
+                    lambda product=product: clients.update({product: product.Outage(world)}),
+                    counts=False,
+                )
         began = time.monotonic()
         world.proxy.play(fault)
         try:

@@ -198,7 +198,7 @@ def scenes(world):
         for token in ["garbage", "a.b", "a.b.c", "a.b.c.d", "..", f"{client.token}.x", "x" * 4200]:
             error = invalid(send(world, token), 422, "not three base64url parts of JSON, or over 4 kB")
             hold(error["details"], "`details` lists the fields", error)
-        for body in ["{", "nonsense", b"\xff\xfe", " " * 2_000_000]:
+        for body in ["{", "nonsense", " " * 2_000_000]:
             invalid(send(world, client.token, body=body), 400, "body that is not JSON or too large")
         for body in ["[]", "1", '"text"', "true"]:
             error = invalid(send(world, client.token, body=body), 422, "a body that is JSON but no object")
@@ -211,7 +211,6 @@ def scenes(world):
             for pair in ([other, client.token], [client.token, other]):
                 cookies = [f"{COOKIE}={token}" for token in pair]
                 refreshed(send(world, "; ".join(cookies)))
-                refreshed(send(world, cookies[0], [("Cookie", cookies[1])]))
         family = world.backend.opened(NAME, org=ORG)["refresh_token"]
         cookies = f"{COOKIE}={family}; {COOKIE}={client.token}"
         invalid(send(world, cookies), 400, "cookies of several families")
