@@ -5,7 +5,7 @@ import threading
 import traceback
 
 # Tokens, cookies and bearer headers are not for a log, be they of a stack that is gone in a minute.
-TOKEN = re.compile(r"[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*")
+TOKEN = re.compile(r"eyJ[A-Za-z0-9_.-]{8,}")
 
 
 class Difference(AssertionError):
