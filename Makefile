@@ -2,14 +2,16 @@
 CARGO_LAMBDA := 1.9.2
 CARGO_DENY := 0.20.2
 SCHEMATHESIS := 4.32.5
+# Ed25519 for the clients in tests/clients/, which use Python's standard library for all else.
+CRYPTOGRAPHY := 50.0.2
 TOOLS := .tools
 # By binary, not by package: cargo then unifies features over the workspace, as `cargo lambda watch` does, and builds once.
 RONDO := cargo run --quiet --locked --bin rondo --
 
-.PHONY: dev test test-api demo model budget lint deny clean help
+.PHONY: dev test test-api test-clients demo model budget lint deny clean help
 
 help:           ## this menu
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 21
 
 dev: $(TOOLS)/bin/cargo-lambda ## the local stack: DynamoDB, the functions, a demo session, curl commands (ARGS=--grace-secs=3)
 	@$(RONDO) dev $(ARGS)
@@ -23,6 +25,9 @@ test: $(TOOLS)/bin/cargo-lambda ## every test, the end-to-end one included
 
 test-api: $(TOOLS)/bin/schemathesis ## the OpenAPI documents against the local stack, under a minute once compiled (ARGS=--examples=1000: ten)
 	$(TOOLS)/bin/python infra/openapi/test.py $(ARGS)
+
+test-clients: $(TOOLS)/cryptography-$(CRYPTOGRAPHY) ## a client of each product against the local stack, under two minutes once compiled (ARGS=replyke: one)
+	$(TOOLS)/bin/python tests/clients/run.py $(ARGS)
 
 model:          ## explores the protocol's states and shows what each mutation breaks
 	cargo test --locked --package rondo-tests --test model -- --nocapture --test-threads 2
@@ -46,6 +51,10 @@ $(TOOLS)/bin/cargo-lambda:
 
 $(TOOLS)/bin/schemathesis: | $(TOOLS)/bin/cargo-lambda
 	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check schemathesis==$(SCHEMATHESIS)
+
+$(TOOLS)/cryptography-$(CRYPTOGRAPHY): | $(TOOLS)/bin/cargo-lambda
+	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check cryptography==$(CRYPTOGRAPHY)
+	@touch $@
 
 $(TOOLS)/bin/cargo-deny:
 	cargo install --quiet --locked --root $(TOOLS) cargo-deny@$(CARGO_DENY)
