@@ -236,6 +236,9 @@ def scenes(world):
         for what, token in tokens.foreign(cli.token).items():
             unauthenticated(send(world, token), f"invalid: {what}")
         unauthenticated(send(world, cli.jar.only(ACCESS)), "invalid: an access token")
+        other = world.backend.opened(NAME, org=ORG)["refresh_token"]
+        for what, token in tokens.nobodys(NAME, other).items():
+            unauthenticated(send(world, token), f"invalid: {what}")
         refreshed(cli.refresh())
 
     def malformed():
@@ -279,6 +282,14 @@ def scenes(world):
             refreshed(send(world, cli.token, headers=[("User-Agent", agent)]))
         refreshed(cli.refresh())
 
+    def garbage():
+        with world.no_store_call():
+            for body in (None, "null", "{", {}, {"refresh_token": "a.b.c"}):
+                send(world, body=body)
+            for bad in tokens.foreign(cli.token).values():
+                send(world, bad)
+                send(world, body={"refresh_token": bad})
+
     def methods():
         for method in ("GET", "PUT", "PATCH", "DELETE"):
             answer = send(world, cli.token, method=method)
@@ -316,6 +327,7 @@ def scenes(world):
     yield "foreign tokens", foreign
     yield "malformed: every shape as FastAPI tells it", malformed
     yield "client versions", versions
+    yield "garbage costs no store call", garbage
     yield "wrong methods", methods
     yield "preflight, CORS and the cross-site rule", browser
     yield "store slow, within the time-outs", slow

@@ -184,7 +184,8 @@ def scenes(world):
             opened = world.backend.opened(product)
             for name in ("refresh_token", "access_token"):
                 unauthorized(bearer(world, opened[name]), f"invalid: the {name} of {product}")
-        for what, token in tokens.foreign(client.token).items():
+        other = world.backend.opened(NAME)["refresh_token"]
+        for what, token in {**tokens.foreign(client.token), **tokens.nobodys(NAME, other)}.items():
             unauthorized(bearer(world, token), f"invalid: {what}")
         refreshed(client.refresh())
 
@@ -221,6 +222,13 @@ def scenes(world):
         hold(wrong > 2 * nothing, "a password costs a hash", told)
         hold(wrong / 2 < unknown < wrong * 2, "an unknown user costs the same time as a wrong password", told)
 
+    def garbage():
+        with world.no_store_call():
+            for authorization in (None, "Bearer a.b.c", f"ApiKey {client.token}", "Basic !!!"):
+                send(world, authorization)
+            for bad in tokens.foreign(client.token).values():
+                bearer(world, bad)
+
     def methods():
         for method in ("GET", "PUT", "PATCH", "DELETE"):
             answer = send(world, f"Bearer {client.token}", method=method)
@@ -253,6 +261,7 @@ def scenes(world):
     yield "malformed credentials, ApiKey, none", malformed
     yield "wrong password and unknown user look alike", guessing
     yield "and take about as long", timing
+    yield "garbage costs no store call", garbage
     yield "wrong methods", methods
     yield "preflight and CORS", browser
     yield "store slow, within the time-outs", slow

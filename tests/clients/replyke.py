@@ -224,6 +224,17 @@ def scenes(world):
         for what, bad in tokens.foreign(token).items():
             details = "invalid algorithm" if what == "alg none" else "invalid signature"
             invalid(send(world, with_token(bad)), details, f"row 2, {what}")
+        other = world.backend.opened(TENANT)["refresh_token"]
+        strange = tokens.nobodys(NAME, other)
+        unrecognized(send(world, with_token(strange["a session that never was"])), "the session is unknown")
+        invalid(send(world, with_token(strange["not valid yet"])), "jwt not active")
+        for claim in ("sub", "jti"):
+            without = tokens.signed_well(NAME, other, **{claim: None})
+            of_another_project(send(world, with_token(without)), f"no `{claim}`")
+        for what in ("another audience", "another issuer"):
+            answer = send(world, with_token(strange[what])).is_(403, what)
+            equal(answer.json()["code"], "auth/refresh-token-invalid", f"row 2, {what}")
+        refreshed(send(world, with_token(other)))
         for bad in (client.access, world.backend.opened("elastic")["refresh_token"]):
             answer = send(world, with_token(bad)).is_(403, "row 2: an access token is no refresh token")
             equal(answer.json()["code"], "auth/refresh-token-invalid", "row 2")
@@ -245,10 +256,18 @@ def scenes(world):
         refreshed(send(world, {"refreshToken": token, "padding": "x" * 90_000}))
         refreshed(client.refresh())
 
+    def garbage():
+        with world.no_store_call():
+            for body in (None, {}, "{", with_token(None), with_token("a.b.c"), with_token(7)):
+                send(world, body)
+            for bad in tokens.foreign(token).values():
+                send(world, with_token(bad))
+                send(world, cookie=bad)
+
     def methods():
         for method in ("GET", "PUT", "PATCH", "DELETE"):
             answer = send(world, cookie=token, method=method)
-            answer.is_(405, "for other methods")
+            common(answer.is_(405, "for other methods"))
             hold("POST" in (answer.header("allow") or ""), "405 with `Allow`", answer.told())
 
     def browser():
@@ -256,6 +275,7 @@ def scenes(world):
         browser_can_call(world.server, path(), ORIGIN, ["content-type", "authorization"], exposed)
         for headers in CROSS_SITE:
             answer = send(world, cookie=token, headers=headers).is_(403, f"auth/origin-not-allowed: {headers}")
+            common(answer)
             equal(answer.json()["code"], "auth/origin-not-allowed", "a cross-site call that the rule refuses")
             no_cookie(answer, "cross-site")
         for headers in SAME_SITE + [[("Origin", ORIGIN)], [("Origin", ORIGIN), ("Sec-Fetch-Site", "cross-site")]]:
@@ -281,6 +301,7 @@ def scenes(world):
     yield "no token works in another project", projects
     yield "foreign tokens", foreign
     yield "malformed: the JWT library's words", malformed
+    yield "garbage costs no store call", garbage
     yield "wrong methods", methods
     yield "preflight, CORS and the cross-site rule", browser
     yield "store slow, within the time-outs", slow

@@ -1,6 +1,7 @@
 """Starting and ending the local stack, with a proxy between its functions and its store; and those who are not clients:
 the operator with `rondo`, and a backend that opens sessions."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -13,7 +14,7 @@ import time
 import uuid
 
 from proxy import Proxy
-from report import hold
+from report import equal, hold
 from wire import Server
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -163,6 +164,13 @@ class World:
         self.stack, self.report = stack, report
         self.server, self.proxy = stack.server, stack.proxy
         self.operator, self.backend = Operator(), Backend(stack.server)
+
+    @contextlib.contextmanager
+    def no_store_call(self):
+        """That nothing reaches the store in the meantime."""
+        before = self.proxy.requests
+        yield
+        equal(self.proxy.requests - before, 0, "garbage never costs a store call; how many it cost")
 
     def one_live_line(self, tenant, family, user=USER):
         """That the session is live; returns its live generation."""

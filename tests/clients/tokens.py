@@ -7,9 +7,10 @@ import json
 import time
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from report import Difference, equal, hold
+from stack import ROOT
 
 
 def encoded(data):
@@ -60,6 +61,33 @@ def foreign(token):
         "a broken signature": f"{header}.{payload}.{flipped}",
         "claims changed": with_claims(token, exp=int(time.time()) + 10**8),
         "alg none": with_header(token, alg="none"),
+    }
+
+
+def signed_well(product, token, **changes):
+    """The same token with other claims, None for none, signed by the deployment's own key: what no client can make, and
+    what has to be refused for what it says."""
+    keys = json.loads((ROOT / ".rondo/keyring.json").read_text())["products"][product]
+    header = token.split(".")[0]
+    claims = {name: value for name, value in {**claims_of(token), **changes}.items() if value is not None}
+    signed = f"{header}.{encoded(claims)}"
+    kid = header_of(token)["kid"]
+    jwk = next(key["jwk"] for key in keys["mac"] + keys["signing"] if key["kid"] == kid)
+    if jwk["kty"] == "oct":
+        signature = hmac.new(decoded(jwk["k"]), signed.encode(), hashlib.sha256).digest()
+    else:
+        signature = Ed25519PrivateKey.from_private_bytes(decoded(jwk["d"])).sign(signed.encode())
+    return f"{signed}.{encoded(signature)}"
+
+
+def nobodys(product, token):
+    """Well signed, and of nobody: by what is wrong with it."""
+    return {
+        "a session that never was": signed_well(product, token, sid="01M81207WH67TK1KB0GZP8A1VH"),
+        "another generation's number": signed_well(product, token, gen=7),
+        "another audience": signed_well(product, token, aud="somebody-else"),
+        "another issuer": signed_well(product, token, iss="somebody-else"),
+        "not valid yet": signed_well(product, token, nbf=int(time.time()) + 3600),
     }
 
 

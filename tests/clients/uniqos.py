@@ -191,6 +191,8 @@ def scenes(world):
         for what, token in tokens.foreign(client.token).items():
             unauthenticated(send(world, token), f"cookie not verifying: {what}")
         unauthenticated(send(world, client.access), "cookie not verifying: an access token")
+        for what, token in of_nobody(world).items():
+            unauthenticated(send(world, token), f"cookie not verifying or unknown: {what}")
 
     def malformed():
         unauthenticated(send(world), "cookie missing")
@@ -216,6 +218,12 @@ def scenes(world):
         invalid(send(world, cookies), 400, "cookies of several families")
         refreshed(send(world, family))
         refreshed(client.refresh())
+
+    def garbage():
+        with world.no_store_call():
+            for bad in (None, "", "a.b.c", "x" * 4200, *tokens.foreign(client.token).values()):
+                send(world, bad)
+                send(world, bad, CROSS_SITE[0])
 
     def methods():
         for method in ("GET", "PUT", "PATCH", "DELETE"):
@@ -250,6 +258,7 @@ def scenes(world):
     yield "foreign tokens", foreign
     yield "malformed cookies and bodies", malformed
     yield "several cookies", several
+    yield "garbage costs no store call", garbage
     yield "wrong methods", methods
     yield "preflight, CORS and the cross-site rule", browser
     yield "store slow, within the time-outs", slow
@@ -264,6 +273,11 @@ CROSS_SITE = [
     [("Sec-Fetch-Site", "same-site")],
 ]
 SAME_SITE = [[("Sec-Fetch-Site", "same-origin")], [("Sec-Fetch-Site", "none")], []]
+
+
+def of_nobody(world):
+    """Of a session of its own: a generation that never was closes it."""
+    return tokens.nobodys(NAME, world.backend.opened(NAME, org=ORG)["refresh_token"])
 
 
 class Outage:
