@@ -38,6 +38,7 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1_200);
 /// One operation with its retries: time for two attempts that are not answered. A walk makes several in sequence, and
 /// what bounds them together is [`WALK_TIME`](super::WALK_TIME), which this stays well below.
 const OPERATION_TIMEOUT: Duration = Duration::from_millis(2_800);
+const _: () = assert!(OPERATION_TIMEOUT.as_millis() < super::WALK_TIME.as_millis());
 /// First attempt and two retries.
 const MAX_ATTEMPTS: u32 = 3;
 /// The wait before the first retry, doubled and jittered by the SDK.

@@ -186,7 +186,13 @@ impl Meter {
     /// alone, as listings and tools need that make many.
     #[must_use]
     pub fn of_walk() -> Self {
-        Self { ends_at: Instant::now().checked_add(WALK_TIME), ..Self::default() }
+        Self::within(WALK_TIME)
+    }
+
+    /// For calls that begin now and have so much time together.
+    #[must_use]
+    pub fn within(time: Duration) -> Self {
+        Self { ends_at: Instant::now().checked_add(time), ..Self::default() }
     }
 
     /// Counts an operation and makes it, for as long as there is time.
