@@ -199,14 +199,18 @@ impl Meter {
     ///
     /// # Errors
     /// [`StoreError::TimedOut`] where the time is up, before the operation was sent or while it was under way.
-    pub async fn operation<F: Future>(&self, operation: F) -> Result<F::Output, StoreError> {
-        self.calls.fetch_add(1, Ordering::Relaxed);
-        let Some(ends_at) = self.ends_at else { return Ok(operation.await) };
-        let time_is_up = || StoreError::TimedOut("the walk's time is up".to_owned());
-        if Instant::now() >= ends_at {
-            return Err(time_is_up());
+    pub fn operation<F: Future>(&self, operation: F) -> impl Future<Output = Result<F::Output, StoreError>> {
+        // On the heap: an SDK's call is larger than all the rest of a walk.
+        let operation = Box::pin(operation);
+        async move {
+            self.calls.fetch_add(1, Ordering::Relaxed);
+            let Some(ends_at) = self.ends_at else { return Ok(operation.await) };
+            let time_is_up = || StoreError::TimedOut("the walk's time is up".to_owned());
+            if Instant::now() >= ends_at {
+                return Err(time_is_up());
+            }
+            timeout_at(ends_at, operation).await.map_err(|_| time_is_up())
         }
-        timeout_at(ends_at, operation).await.map_err(|_| time_is_up())
     }
 
     /// Adds read units as the store reported them.
