@@ -99,7 +99,7 @@ impl<K> Keyring<K> {
     /// The keys, read again first if they have grown old. A failed reading keeps the ring that is there.
     pub fn current(&self, now: Timestamp) -> Arc<K> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if now.since(state.attempted_at) >= REREAD_INTERVAL {
+        if is_due(state.attempted_at, REREAD_INTERVAL, now) {
             self.reread(&mut state, now);
         }
         Arc::clone(&state.keys)
@@ -112,7 +112,7 @@ impl<K> Keyring<K> {
     /// has to be answered as a passing failure.
     pub fn after_unknown_kid(&self, now: Timestamp) -> Result<Arc<K>, KeyringError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if now.since(state.attempted_at) >= UNKNOWN_KID_INTERVAL {
+        if is_due(state.attempted_at, UNKNOWN_KID_INTERVAL, now) {
             self.reread(&mut state, now);
         }
         match &state.last_failure {
@@ -134,6 +134,12 @@ impl<K> Keyring<K> {
             }
         }
     }
+}
+
+/// Whether the ring is to be read again: after the interval, and at once where the clock has been set back, since nobody
+/// can tell then how old the ring is.
+fn is_due(attempted_at: Timestamp, interval: Duration, now: Timestamp) -> bool {
+    now < attempted_at || now.since(attempted_at) >= interval
 }
 
 #[cfg(test)]
@@ -169,6 +175,19 @@ mod tests {
         write_with_next_mac_key_named(&ring, "m4");
         assert!(ring.ring.current(at(299)).mac.find("m4").is_none());
         assert!(ring.ring.current(at(300)).mac.find("m4").is_some());
+    }
+
+    #[test]
+    fn a_ring_is_read_again_when_the_clock_has_been_set_back() {
+        let ring = ring("set-back");
+        write_with_next_mac_key_named(&ring, "m4");
+        assert!(ring.ring.after_unknown_kid(at(-3_600)).unwrap().mac.find("m4").is_some());
+        write_with_next_mac_key_named(&ring, "m5");
+        assert!(ring.ring.current(at(-3_601)).mac.find("m5").is_some());
+        // From there on it grows old as ever.
+        write_with_next_mac_key_named(&ring, "m6");
+        assert!(ring.ring.current(at(-3_302)).mac.find("m6").is_none());
+        assert!(ring.ring.current(at(-3_301)).mac.find("m6").is_some());
     }
 
     #[test]
