@@ -19,7 +19,7 @@
 //! | [`session`], [`directory`] | opening, listing and ending sessions; quotas |
 //! | [`store`] | the port, its obligations, and DynamoDB behind it |
 //! | [`wire`] | what all endpoints share of HTTP |
-//! | [`config`], [`log`], [`moment`], [`identity`] | settings, the log line, time and randomness, names |
+//! | [`config`], [`log`], [`metrics`], [`moment`], [`identity`] | settings, the log line and what it counts, time and randomness, names |
 
 pub mod config;
 pub mod directory;
@@ -27,6 +27,7 @@ pub mod identity;
 pub mod keyring;
 pub mod limit;
 pub mod log;
+pub mod metrics;
 pub mod mint;
 pub mod moment;
 pub mod rotation;

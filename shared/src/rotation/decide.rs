@@ -225,6 +225,7 @@ mod tests {
         Seal {
             sealed_at: MINTED_AT,
             cause: Cause::SignOut,
+            subject: None,
             evidence: None,
             client: client(""),
             request_id: String::new(),

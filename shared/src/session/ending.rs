@@ -9,7 +9,16 @@ use crate::rotation::family;
 use crate::store::item::{Cause, Seal, SessionEntry};
 use crate::store::{Meter, Store, StoreError};
 
-/// Ends one session. Sealing a session that has ended keeps the first seal, which is returned.
+/// Which session is to end.
+struct Ending<'a> {
+    tenant: &'a Tenant,
+    /// Whose it is, where that is known.
+    subject: Option<&'a Subject>,
+    family: FamilyId,
+    session_expires_at: Timestamp,
+}
+
+/// Ends one session, whosever it is. Sealing a session that has ended keeps the first seal, which is returned.
 ///
 /// # Errors
 /// [`StoreError`]: it may or may not have ended.
@@ -23,7 +32,26 @@ pub async fn revoke<S: Store>(
     moment: &Moment,
     meter: &Meter,
 ) -> Result<Seal, StoreError> {
-    let seal = Seal { sealed_at: moment.now, cause, evidence: None, client, request_id: moment.request_id.to_string() };
+    end(Ending { tenant, subject: None, family, session_expires_at }, cause, client, store, moment, meter).await
+}
+
+async fn end<S: Store>(
+    ending: Ending<'_>,
+    cause: Cause,
+    client: Client,
+    store: &S,
+    moment: &Moment,
+    meter: &Meter,
+) -> Result<Seal, StoreError> {
+    let Ending { tenant, subject, family, session_expires_at } = ending;
+    let seal = Seal {
+        sealed_at: moment.now,
+        cause,
+        subject: subject.cloned(),
+        evidence: None,
+        client,
+        request_id: moment.request_id.to_string(),
+    };
     family::seal(tenant, family, &seal, session_expires_at, store, meter).await
 }
 
@@ -42,7 +70,9 @@ pub async fn revoke_of_user<S: Store>(
     meter: &Meter,
 ) -> Result<Option<Seal>, StoreError> {
     let Some(entry) = of_user(tenant, subject, family, store, meter).await? else { return Ok(None) };
-    revoke(tenant, family, cause, entry.session_expires_at, client, store, moment, meter).await.map(Some)
+    let session_expires_at = entry.session_expires_at;
+    let ending = Ending { tenant, subject: Some(subject), family, session_expires_at };
+    end(ending, cause, client, store, moment, meter).await.map(Some)
 }
 
 /// Ends every session of a user that has not ended, and returns how each of them stands sealed now.
@@ -62,7 +92,8 @@ pub async fn revoke_all<S: Store>(
 ) -> Result<Vec<(FamilyId, Seal)>, StoreError> {
     let mut sealed = Vec::new();
     for SessionEntry { family, session_expires_at, .. } in entries(tenant, subject, store, meter).await? {
-        let seal = revoke(tenant, family, cause, session_expires_at, client.clone(), store, moment, meter).await?;
+        let ending = Ending { tenant, subject: Some(subject), family, session_expires_at };
+        let seal = end(ending, cause, client.clone(), store, moment, meter).await?;
         sealed.push((family, seal));
     }
     Ok(sealed)
@@ -104,8 +135,9 @@ pub async fn revoke_all_but<S: Store>(
     let request_id = moment.request_id.to_string();
     let to_end = entries.into_iter().filter(|e| Some(e.family) != kept && moment.now < e.session_expires_at);
     let sealing = to_end.map(|entry| async move {
-        let (family, ends) = (entry.family, entry.session_expires_at);
-        let seal = revoke(tenant, family, cause, ends, client.clone(), store, moment, meter).await?;
+        let SessionEntry { family, session_expires_at, .. } = entry;
+        let ending = Ending { tenant, subject: Some(subject), family, session_expires_at };
+        let seal = end(ending, cause, client.clone(), store, moment, meter).await?;
         Ok::<_, StoreError>((family, seal))
     });
     let mut sealed: Vec<(FamilyId, Seal)> = stream::iter(sealing).buffered(AT_ONCE).try_collect().await?;

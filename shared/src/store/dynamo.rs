@@ -184,7 +184,7 @@ impl Store for DynamoStore {
                     meter.write(FAILED_WRITE_UNITS);
                     Ok(Put::Standing(from_attributes(failed.item())?))
                 }
-                Some(_) | None => Err(classify(&error)),
+                Some(_) | None => Err(meter.failed(classify(&error))),
             },
         }
     }
@@ -236,7 +236,7 @@ impl Store for DynamoStore {
                     let stood = failed.item().filter(|item| !item.is_empty());
                     stood.map(tat_of).transpose().map(|tat| Charged::Failed { tat })
                 }
-                Some(_) | None => Err(classify(&error)),
+                Some(_) | None => Err(meter.failed(classify(&error))),
             },
         }
     }
@@ -258,7 +258,7 @@ impl Store for DynamoStore {
         loop {
             let missing = i32::from(query.limit).saturating_sub(i32::try_from(items.len()).unwrap_or(i32::MAX));
             let page = request.clone().limit(missing).set_exclusive_start_key(start).send();
-            let page = meter.operation(page).await?.map_err(|error| classify(&error))?;
+            let page = meter.operation(page).await?.map_err(|error| meter.failed(classify(&error)))?;
             meter.read(units(page.consumed_capacity()));
             for item in page.items() {
                 items.push(from_attributes(Some(item))?);
@@ -278,7 +278,7 @@ impl Store for DynamoStore {
             .set_key(Some(to_key(key)))
             .consistent_read(consistent)
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let output = meter.operation(request.send()).await?.map_err(|error| classify(&error))?;
+        let output = meter.operation(request.send()).await?.map_err(|error| meter.failed(classify(&error)))?;
         meter.read(units(output.consumed_capacity()));
         output.item().map(|item| from_attributes(Some(item))).transpose()
     }
@@ -316,9 +316,9 @@ impl Store for DynamoStore {
                 Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
                     // Each item of a transaction is written twice, and charged so, also where the conditions fail.
                     cancelled.cancellation_reasons().iter().for_each(|_| meter.write(2.0 * FAILED_WRITE_UNITS));
-                    refused(cancelled.cancellation_reasons())
+                    refused(cancelled.cancellation_reasons()).map_err(|error| meter.failed(error))
                 }
-                Some(_) | None => Err(classify(&error)),
+                Some(_) | None => Err(meter.failed(classify(&error))),
             },
         }
     }
@@ -330,7 +330,7 @@ impl Store for DynamoStore {
             .table_name(&self.table)
             .set_item(Some(to_attributes(item)))
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let output = meter.operation(request.send()).await?.map_err(|error| classify(&error))?;
+        let output = meter.operation(request.send()).await?.map_err(|error| meter.failed(classify(&error)))?;
         meter.write(units(output.consumed_capacity()));
         Ok(())
     }

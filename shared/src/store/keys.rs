@@ -55,6 +55,13 @@ pub fn family(tenant: &Tenant, family: FamilyId) -> String {
     format!("FAMILY#{}#{family}", encoded(tenant.as_str()))
 }
 
+/// Whose collection a partition key of [`family`] is; none for a key of another kind.
+#[must_use]
+pub fn family_of(pk: &str) -> Option<(Tenant, FamilyId)> {
+    let (tenant, family) = pk.strip_prefix("FAMILY#")?.split_once('#')?;
+    Some((Tenant::new(tenant).ok()?, family.parse().ok()?))
+}
+
 /// The sort key of a generation. Ten digits hold every `u32`, so that text order is number order.
 #[must_use]
 pub fn generation(number: u32) -> String {
@@ -134,6 +141,18 @@ mod tests {
         let pk = user(&tenant, &Subject::new("a#b").unwrap());
         assert_eq!(pk, "USER#uniqos#a%23b");
         assert_ne!(bucket("a", &["bc", "d"]).pk, bucket("a", &["b", "cd"]).pk);
+    }
+
+    #[test]
+    fn a_familys_key_tells_whose_it_is_and_no_other_key_does() {
+        let id: FamilyId = "01JD0000000000000000000000".parse().unwrap();
+        for name in ["uniqos", "replyke:a.b-c_d"] {
+            let tenant = Tenant::new(name).unwrap();
+            assert_eq!(family_of(&family(&tenant, id)), Some((tenant, id)));
+        }
+        for other in ["USER#uniqos#01JD0000000000000000000000", "FAMILY#uniqos", "FAMILY#uniqos#1", "FAMILY##1"] {
+            assert_eq!(family_of(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -23,7 +23,7 @@
 //! 9. **Contention and throttling are errors of their own**, told from outages and from mistakes of ours.
 //! 10. **Expiry decides nothing.** Items past their `expires_at` may be returned, or be gone, at any time.
 //! 11. **Every call is metered**, the failed ones too: number of calls, read units and write units as the store
-//!     reports them.
+//!     reports them; how long the slowest took; how many met throttling or contention.
 //! 12. **Every call ends when its meter's time is up**, with [`StoreError::TimedOut`], and none is sent afterwards.
 //!
 //! There is no delete and no scan: functions may do neither.
@@ -168,10 +168,28 @@ pub struct Meter {
     calls: AtomicU32,
     read_half_units: AtomicU64,
     write_half_units: AtomicU64,
+    slowest_call_micros: AtomicU64,
+    throttled: AtomicU32,
+    contended: AtomicU32,
 }
 
-/// A reading of a [`Meter`].
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+/// A call that is under way: until it is dropped, its time is measured, for the log line alone.
+#[derive(Debug)]
+struct Call<'a> {
+    meter: &'a Meter,
+    begun: Instant,
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        let micros = u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.meter.slowest_call_micros.fetch_max(micros, Ordering::Relaxed);
+    }
+}
+
+/// A reading of a [`Meter`]. Two are equal if the same was asked and it cost the same; how long it took is the world's
+/// affair.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Usage {
     /// Operations begun, an SDK's own retries not counted.
     pub calls: u32,
@@ -179,6 +197,19 @@ pub struct Usage {
     pub read_units: f64,
     /// Write request units.
     pub write_units: f64,
+    /// How long the slowest operation took, in milliseconds, an SDK's own retries within.
+    pub slowest_call_millis: f64,
+    /// Operations that the store throttled.
+    pub throttled: u32,
+    /// Operations that failed for contention.
+    pub contended: u32,
+}
+
+impl PartialEq for Usage {
+    fn eq(&self, other: &Self) -> bool {
+        let asked = |usage: &Self| (usage.calls, usage.read_units, usage.write_units, usage.throttled, usage.contended);
+        asked(self) == asked(other)
+    }
 }
 
 impl Meter {
@@ -204,6 +235,7 @@ impl Meter {
         let operation = Box::pin(operation);
         async move {
             self.calls.fetch_add(1, Ordering::Relaxed);
+            let _call = Call { meter: self, begun: Instant::now() };
             let Some(ends_at) = self.ends_at else { return Ok(operation.await) };
             let time_is_up = || StoreError::TimedOut("the walk's time is up".to_owned());
             if Instant::now() >= ends_at {
@@ -211,6 +243,19 @@ impl Meter {
             }
             timeout_at(ends_at, operation).await.map_err(|_| time_is_up())
         }
+    }
+
+    /// Notes how an operation failed, and hands the error on.
+    pub fn failed(&self, error: StoreError) -> StoreError {
+        match error {
+            StoreError::Throttled(_) => self.throttled.fetch_add(1, Ordering::Relaxed),
+            StoreError::Contended(_) => self.contended.fetch_add(1, Ordering::Relaxed),
+            StoreError::TimedOut(_)
+            | StoreError::Unavailable(_)
+            | StoreError::Misconfigured(_)
+            | StoreError::Malformed { .. } => 0,
+        };
+        error
     }
 
     /// Adds read units as the store reported them.
@@ -226,12 +271,14 @@ impl Meter {
     /// What has been counted until now.
     #[must_use]
     pub fn usage(&self) -> Usage {
-        let units =
-            |counter: &AtomicU64| f64::from(u32::try_from(counter.load(Ordering::Relaxed)).unwrap_or(u32::MAX)) / 2.0;
+        let whole = |counter: &AtomicU64| f64::from(u32::try_from(counter.load(Ordering::Relaxed)).unwrap_or(u32::MAX));
         Usage {
             calls: self.calls.load(Ordering::Relaxed),
-            read_units: units(&self.read_half_units),
-            write_units: units(&self.write_half_units),
+            read_units: whole(&self.read_half_units) / 2.0,
+            write_units: whole(&self.write_half_units) / 2.0,
+            slowest_call_millis: whole(&self.slowest_call_micros) / 1000.0,
+            throttled: self.throttled.load(Ordering::Relaxed),
+            contended: self.contended.load(Ordering::Relaxed),
         }
     }
 }

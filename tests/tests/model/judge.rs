@@ -122,6 +122,7 @@ impl Judge {
         let seal = sealed.then(|| Seal {
             sealed_at: at(0),
             cause: Cause::Operator,
+            subject: None,
             evidence: None,
             client: client.clone(),
             request_id: String::new(),

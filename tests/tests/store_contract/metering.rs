@@ -19,7 +19,7 @@ use crate::{
 };
 
 fn cost(calls: u32, read_units: f64, write_units: f64) -> Usage {
-    Usage { calls, read_units, write_units }
+    Usage { calls, read_units, write_units, ..Usage::default() }
 }
 
 pub async fn a_write_costs_one_unit_whether_its_condition_holds_or_not(stores: &impl Stores) {
@@ -157,7 +157,14 @@ fn widest_items(family: FamilyId) -> [Item; 5] {
     let first = Generation { number: 0, opening: Some(opening), ..generation.clone() };
     let evidence = Some(Evidence { presented: u32::MAX, live: u32::MAX });
     let cause = Cause::UnknownGeneration;
-    let seal = Seal { sealed_at: end_of_time, cause, evidence, client: client.clone(), request_id: request_id.clone() };
+    let seal = Seal {
+        sealed_at: end_of_time,
+        cause,
+        subject: Some(subject.clone()),
+        evidence,
+        client: client.clone(),
+        request_id: request_id.clone(),
+    };
     let hash = client_hash(&client);
     let note = ReissueNote { generation: u32::MAX, reissued_at: end_of_time, client, request_id };
     let entry = SessionEntry { family, opened_at: end_of_time, session_expires_at: end_of_time, label };

@@ -149,6 +149,8 @@ pub struct Seal {
     pub sealed_at: Timestamp,
     /// Why.
     pub cause: Cause,
+    /// Whose session it was, where the one who ended it knew; generation 0, which says so too, may have expired.
+    pub subject: Option<Subject>,
     /// What was seen: the generation presented, and the one that was live.
     pub evidence: Option<Evidence>,
     /// From where; an operator's own machine names no address.
@@ -176,6 +178,7 @@ impl Seal {
         with_client(Item::at(key), &self.client)
             .number("sealed_at", self.sealed_at.millis())
             .text("cause", self.cause.as_str().to_owned())
+            .text("subject", self.subject.as_ref().map(|subject| subject.as_str().to_owned()))
             .number("presented_generation", self.evidence.map(|e| i64::from(e.presented)))
             .number("live_generation", self.evidence.map(|e| i64::from(e.live)))
             .text("request_id", self.request_id.clone())
@@ -195,6 +198,7 @@ impl Seal {
         Ok(Self {
             sealed_at: Timestamp::from_millis(fields.number("sealed_at")?),
             cause: fields.text("cause")?.parse().map_err(|()| fields.malformed("cause is unknown"))?,
+            subject: fields.name_if_any("subject")?,
             evidence: evidence.map(|(presented, live)| Evidence { presented, live }),
             client: fields.client()?,
             request_id: fields.text("request_id")?.to_owned(),
@@ -362,6 +366,7 @@ mod tests {
         let seal = Seal {
             sealed_at: Timestamp::from_millis(i64::MAX),
             cause: Cause::UnknownGeneration,
+            subject: Some(Subject::new("s".repeat(NAME_MAX_BYTES)).unwrap()),
             evidence: Some(Evidence { presented: u32::MAX, live: u32::MAX }),
             client: widest_client(),
             request_id: Ulid::max().to_string(),

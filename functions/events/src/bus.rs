@@ -1,0 +1,120 @@
+//! Where events go. EventBridge behind one small port: the only file here that names the AWS SDK.
+
+use std::future::Future;
+use std::time::Duration;
+
+use aws_config::environment::{EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider};
+use aws_config::meta::region::ProvideRegion as _;
+use aws_sdk_eventbridge::Client;
+use aws_sdk_eventbridge::config::retry::RetryConfig;
+use aws_sdk_eventbridge::config::timeout::TimeoutConfig;
+use aws_sdk_eventbridge::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_eventbridge::error::{ProvideErrorMetadata as _, SdkError};
+use aws_sdk_eventbridge::types::PutEventsRequestEntry;
+use aws_smithy_http_client::tls;
+use aws_smithy_types::DateTime;
+
+use crate::Settings;
+use crate::event::Event;
+
+/// What all events here say of where they come from.
+pub const SOURCE: &str = "rondo";
+/// As many as EventBridge takes at once.
+pub const AT_ONCE: usize = 10;
+/// One attempt; and one call with its retries. The stream brings again what was not published, so that there is no need
+/// for patience here.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1_000);
+const CALL_TIMEOUT: Duration = Duration::from_millis(2_500);
+/// The wait before the first retry, doubled and jittered by the SDK.
+const INITIAL_BACKOFF: Duration = Duration::from_millis(30);
+
+/// An event was not published, as far as is known.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NotPublished(pub String);
+
+/// Takes events.
+pub trait Bus: Send + Sync {
+    /// Publishes events, and says of each, in their order, whether it was.
+    fn publish(&self, events: &[&Event]) -> impl Future<Output = Vec<Result<(), NotPublished>>> + Send;
+}
+
+/// A bus of EventBridge.
+#[derive(Clone, Debug)]
+pub struct EventBridge {
+    client: Client,
+    bus: String,
+}
+
+impl EventBridge {
+    /// Prepares a client with the credentials of a function; the first call connects.
+    pub async fn connect(settings: &Settings) -> Self {
+        let config = aws_sdk_eventbridge::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .retry_config(RetryConfig::standard().with_initial_backoff(INITIAL_BACKOFF))
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+                    .operation_timeout(CALL_TIMEOUT)
+                    .build(),
+            );
+        let http = aws_smithy_http_client::Builder::new();
+        let config = match &settings.endpoint {
+            Some(url) => config
+                .http_client(http.build_http())
+                .endpoint_url(url)
+                .region(Region::from_static("us-east-1"))
+                .credentials_provider(Credentials::new("local", "local", None, None, "local")),
+            None => config
+                .http_client(
+                    http.tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring)).build_https(),
+                )
+                .region(EnvironmentVariableRegionProvider::new().region().await)
+                .credentials_provider(EnvironmentVariableCredentialsProvider::new()),
+        };
+        Self { client: Client::from_conf(config.build()), bus: settings.bus.clone() }
+    }
+
+    async fn put(&self, events: &[&Event]) -> Vec<Result<(), NotPublished>> {
+        let entries = events.iter().map(|event| {
+            PutEventsRequestEntry::builder()
+                .event_bus_name(&self.bus)
+                .source(SOURCE)
+                .detail_type(event.kind().detail_type())
+                .detail(event.detail().to_string())
+                .set_time(event.at().map(|at| DateTime::from_millis(at.millis())))
+                .build()
+        });
+        let answered = self.client.put_events().set_entries(Some(entries.collect())).send().await;
+        let answered = answered.map_err(|error| match &error {
+            SdkError::ServiceError(refused) => NotPublished(refused.err().code().unwrap_or("refused").to_owned()),
+            SdkError::TimeoutError(_) => NotPublished("no answer in time".to_owned()),
+            _ => NotPublished("the bus is not available".to_owned()),
+        });
+        match answered {
+            Ok(output) => {
+                let of_entry = |n: usize| match output.entries().get(n) {
+                    Some(entry) => entry.error_code().map_or(Ok(()), |code| Err(NotPublished(code.to_owned()))),
+                    None => Err(NotPublished("the answer does not tell".to_owned())),
+                };
+                (0..events.len()).map(of_entry).collect()
+            }
+            Err(error) => vec![Err(error); events.len()],
+        }
+    }
+}
+
+impl Bus for EventBridge {
+    async fn publish(&self, events: &[&Event]) -> Vec<Result<(), NotPublished>> {
+        let mut published = Vec::with_capacity(events.len());
+        for some in events.chunks(AT_ONCE) {
+            // A bus that does not answer is not asked again and again while the function's time runs out.
+            let down = published.last().and_then(|last: &Result<(), NotPublished>| last.clone().err());
+            match down.filter(|_| published.iter().rev().take(AT_ONCE).all(Result::is_err)) {
+                Some(error) => published.extend(vec![Err(error); some.len()]),
+                None => published.extend(self.put(some).await),
+            }
+        }
+        published
+    }
+}
