@@ -17,6 +17,7 @@ use ulid::Ulid;
 
 use crate::config::Reader;
 use crate::identity::FamilyId;
+use crate::keyring::ProductKeys;
 use crate::metrics::{self, Embedded, Namespace};
 use crate::moment::Timestamp;
 use crate::store::Usage;
@@ -167,7 +168,15 @@ pub struct KeyringLine<'a> {
     pub key_age: Duration,
 }
 
-impl KeyringLine<'_> {
+impl<'a> KeyringLine<'a> {
+    /// Of one product's keys, as they were read at `now`.
+    #[must_use]
+    pub fn of(product: &'a str, keys: &ProductKeys, now: Timestamp) -> Self {
+        let ages = [&keys.signing, &keys.mac].into_iter().filter_map(|set| set.active().published_at());
+        let key_age = ages.map(|published_at| now.since(published_at)).max().unwrap_or_default();
+        Self { product, at: now, key_age }
+    }
+
     /// Writes the line.
     pub fn emit(&self) {
         if let Some(namespace) = NAMESPACE.get() {

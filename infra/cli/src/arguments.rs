@@ -16,6 +16,7 @@ use crate::directory::quota::QuotaCommand;
 use crate::directory::user::UserCommand;
 use crate::family::FamilyCommand;
 use crate::session::SessionCommand;
+use crate::status::StatusArguments;
 
 /// Rondo's operator's tool and local stack.
 ///
@@ -82,6 +83,8 @@ pub enum Operation {
     /// Show what happened to a family of tokens.
     #[command(subcommand)]
     Family(FamilyCommand),
+    /// Show the last hour in figures, by product: what the dashboard draws and the alarms watch.
+    Status(StatusArguments),
     /// Play each product's story against the running local stack; exit 1 if an answer is not what it should be.
     Demo(DemoArguments),
 }

@@ -60,6 +60,9 @@ pub enum Failure {
     /// The demo cannot be played here.
     #[error("the demo cannot be played: {0}")]
     Unplayable(String),
+    /// CloudWatch gave no figures.
+    #[error("CloudWatch gave no figures: {0}")]
+    CloudWatch(String),
     /// A variable is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -100,6 +103,7 @@ impl Failure {
             | Self::Unreadable { .. }
             | Self::Hashing(_)
             | Self::Unplayable(_)
+            | Self::CloudWatch(_)
             | Self::Keyring(_)
             | Self::Store(_)
             | Self::Workspace(_)

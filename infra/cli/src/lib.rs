@@ -11,6 +11,7 @@
 //! | [`target`], [`workspace`] | where it is done: the local stack that runs here, or a table on AWS |
 //! | [`product`] | the products by name: tenants, variables, paths |
 //! | [`session`], [`directory`], [`family`] | one file per noun of the command line |
+//! | [`status`] | the last hour in figures |
 //! | [`timeline`] | what happened to a family, as a value |
 //! | [`exchange`], [`demo`] | a call over HTTP, and each product's story told with it |
 //! | [`dev`] | the local stack: database, keyring, demo data, functions |
@@ -28,6 +29,7 @@ pub mod family;
 pub mod product;
 pub mod report;
 pub mod session;
+pub mod status;
 pub mod target;
 pub mod timeline;
 pub mod workspace;
@@ -68,6 +70,7 @@ pub async fn operate(operation: &Operation, target: &Target, input: &mut dyn Buf
         Operation::Member(command) => directory::member::run(command, target).await,
         Operation::Quota(command) => directory::quota::run(command, target).await,
         Operation::Family(command) => family::run(command, target, input).await,
+        Operation::Status(arguments) => status::run(arguments, target).await,
         Operation::Demo(arguments) => demo::run(arguments, target).await,
     }
 }

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use self::public::{PublicJwk, PublicKey};
 pub use self::rs256::RsaJwk;
+use crate::moment::Timestamp;
 
 /// The form of keyring that this code reads.
 pub const FORMAT_VERSION: u32 = 1;
@@ -147,6 +148,7 @@ pub struct Key {
     algorithm: Algorithm,
     encoding: EncodingKey,
     decoding: DecodingKey,
+    published_at: Option<Timestamp>,
     /// The public half; none of a symmetric key.
     public: Option<PublicKey>,
 }
@@ -174,6 +176,12 @@ impl Key {
     #[must_use]
     pub const fn algorithm(&self) -> Algorithm {
         self.algorithm
+    }
+
+    /// When it came into the keyring; none where the document's text is no instant.
+    #[must_use]
+    pub const fn published_at(&self) -> Option<Timestamp> {
+        self.published_at
     }
 
     /// What signs with it. Not for everybody: tokens are minted from sessions that hold, by [`mint`](crate::mint) alone.
@@ -291,7 +299,7 @@ const ED25519_PKCS8_PREFIX: [u8; 16] =
     [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
 
 fn parse_key(document: &KeyDocument, allowed: &[Algorithm]) -> Result<Key, KeyringError> {
-    let KeyDocument { kid, state, jwk, .. } = document;
+    let KeyDocument { kid, state, jwk, published_at } = document;
     let invalid = |what: &str| KeyringError::Invalid(format!("key {kid}: {what}"));
     if kid.is_empty() || kid.len() > 64 {
         return Err(invalid("a kid has 1 to 64 characters"));
@@ -323,7 +331,8 @@ fn parse_key(document: &KeyDocument, allowed: &[Algorithm]) -> Result<Key, Keyri
             (EncodingKey::from_secret(&secret), DecodingKey::from_secret(&secret), None)
         }
     };
-    let key = Key { kid: kid.clone(), state: *state, algorithm, encoding, decoding, public };
+    let published_at = Timestamp::parse(published_at);
+    let key = Key { kid: kid.clone(), state: *state, algorithm, encoding, decoding, published_at, public };
     // A retired key signs nothing any more, and one whose halves differ is not to keep the others from being used.
     if key.state != KeyState::Retired && !signs_what_it_verifies(&key) {
         return Err(invalid("its two halves do not belong together"));

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::public::{PublicJwk, public_keys};
 use super::{KeyringError, ProductKeys};
 use crate::config::Reader;
+use crate::log::KeyringLine;
 use crate::moment::Timestamp;
 
 /// How old a ring may grow before it is read again. `promote` waits for this long too, so that no instance signs with a
@@ -45,8 +46,8 @@ pub struct Keyring<K = ProductKeys> {
     state: Mutex<State<K>>,
 }
 
-/// Takes from a document what is wanted of it.
-type Parse<K> = Box<dyn Fn(&str) -> Result<K, KeyringError> + Send + Sync>;
+/// Takes from a document what is wanted of it, as it is read at an instant.
+type Parse<K> = Box<dyn Fn(&str, Timestamp) -> Result<K, KeyringError> + Send + Sync>;
 
 impl<K: fmt::Debug> fmt::Debug for Keyring<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -71,7 +72,12 @@ impl Keyring {
     /// [`KeyringError`] where there is no ring, or none that can be used: a function without keys serves nobody.
     pub fn open(source: KeyringSource, product: &str, now: Timestamp) -> Result<Self, KeyringError> {
         let product = product.to_owned();
-        Self::open_with(source, move |document| ProductKeys::parse(document, &product), now)
+        let parse = move |document: &str, now: Timestamp| {
+            let keys = ProductKeys::parse(document, &product)?;
+            KeyringLine::of(&product, &keys, now).emit();
+            Ok(keys)
+        };
+        Self::open_with(source, parse, now)
     }
 }
 
@@ -81,17 +87,17 @@ impl PublishedKeys {
     /// # Errors
     /// [`KeyringError`] where there is no ring, or none that can be published; see [`public_keys`].
     pub fn open_published(source: KeyringSource, now: Timestamp) -> Result<Self, KeyringError> {
-        Self::open_with(source, public_keys, now)
+        Self::open_with(source, |document, _| public_keys(document), now)
     }
 }
 
 impl<K> Keyring<K> {
     fn open_with(
         source: KeyringSource,
-        parse: impl Fn(&str) -> Result<K, KeyringError> + Send + Sync + 'static,
+        parse: impl Fn(&str, Timestamp) -> Result<K, KeyringError> + Send + Sync + 'static,
         now: Timestamp,
     ) -> Result<Self, KeyringError> {
-        let keys = Arc::new(parse(&source.read()?)?);
+        let keys = Arc::new(parse(&source.read()?, now)?);
         let state = State { keys, attempted_at: now, last_failure: None };
         Ok(Self { source, parse: Box::new(parse), state: Mutex::new(state) })
     }
@@ -123,7 +129,7 @@ impl<K> Keyring<K> {
 
     fn reread(&self, state: &mut State<K>, now: Timestamp) {
         state.attempted_at = now;
-        match self.source.read().and_then(|document| (self.parse)(&document)) {
+        match self.source.read().and_then(|document| (self.parse)(&document, now)) {
             Ok(keys) => {
                 state.keys = Arc::new(keys);
                 state.last_failure = None;

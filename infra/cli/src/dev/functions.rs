@@ -5,13 +5,14 @@
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use clap::ValueEnum as _;
 use rondo_shared::config::Reader;
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 
 use super::{DevArguments, DevError};
@@ -82,15 +83,17 @@ pub async fn compile(tools: &CargoLambda, workspace: &Workspace, stack: &LocalSt
     if how.success() { Ok(()) } else { Err(DevError::Compile(how)) }
 }
 
-/// Starts the gateway, which starts each function at its first request.
+/// Starts the gateway, which starts each function at its first request. What the functions log is shown, and kept in `log`
+/// beside, for `rondo status`.
 ///
 /// # Errors
-/// [`DevError::Spawn`] where it cannot be run.
+/// [`DevError::Spawn`] where it cannot be run, or its log not be kept.
 pub fn serve(
     tools: &CargoLambda,
     workspace: &Workspace,
     stack: &LocalStack,
     arguments: &DevArguments,
+    log: Option<&Path>,
 ) -> Result<Group, DevError> {
     let mut command = Command::new(&tools.program);
     command
@@ -104,8 +107,13 @@ pub fn serve(
         .env("AWS_ENDPOINT_URL_DYNAMODB", arguments.store_url.as_ref().unwrap_or(&stack.endpoint))
         .env("INSECURE_COOKIES", "true")
         .env("SESSIONS_WITHOUT_IAM", "true")
+        // Lines that people read.
+        .env("METRICS_NAMESPACE", "")
         .envs(&stack.settings);
-    Group::start(command, workspace)
+    match log {
+        Some(log) => Group::start_logged(command, workspace, log),
+        None => Group::start(command, workspace),
+    }
 }
 
 /// A program with all that it has started. It ends when this is dropped.
@@ -117,11 +125,25 @@ pub struct Group {
 
 impl Group {
     fn start(mut command: Command, workspace: &Workspace) -> Result<Self, DevError> {
+        // What this tool itself prints is for scripts too, and is not mixed with others' messages.
+        command.stdout(std::io::stderr());
+        Self::spawn(command, workspace)
+    }
+
+    fn start_logged(mut command: Command, workspace: &Workspace, log: &Path) -> Result<Self, DevError> {
+        let file = std::fs::File::create(log).map_err(DevError::Spawn)?;
+        command.stdout(Stdio::piped());
+        let mut group = Self::spawn(command, workspace)?;
+        if let Some(output) = group.child.stdout.take() {
+            tokio::spawn(show_and_keep(output, file));
+        }
+        Ok(group)
+    }
+
+    fn spawn(mut command: Command, workspace: &Workspace) -> Result<Self, DevError> {
         command
             .current_dir(workspace.root())
             .stdin(Stdio::null())
-            // What this tool itself prints is for scripts too, and is not mixed with others' messages.
-            .stdout(std::io::stderr())
             .kill_on_drop(true)
             // Of its own, so that the terminal's Ctrl-C reaches this process alone, which then ends all in order.
             .process_group(0);
@@ -139,6 +161,17 @@ impl Group {
         // From now on the number may be another process's. Functions end by themselves when their gateway is gone.
         self.leader = None;
         Ok(how)
+    }
+}
+
+/// Shows every line, and keeps those that are log lines. A line that cannot be kept is still shown.
+async fn show_and_keep(output: impl AsyncRead + Unpin, mut file: impl std::io::Write) {
+    let mut lines = BufReader::new(output).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        eprintln!("{line}");
+        if line.starts_with('{') {
+            let _ = writeln!(file, "{line}");
+        }
     }
 }
 
@@ -211,6 +244,13 @@ pub async fn listening(url: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn of_what_the_functions_print_the_log_lines_are_kept() {
+        let mut kept = Vec::new();
+        show_and_keep(b"compiling\n{\"message\":\"request\"}\nready\n{}".as_slice(), &mut kept).await;
+        assert_eq!(String::from_utf8(kept).unwrap(), "{\"message\":\"request\"}\n{}\n");
+    }
 
     #[test]
     fn the_groups_of_all_descendants_are_found_and_no_others() {

@@ -24,6 +24,7 @@ use crate::arguments::TargetArguments;
 use crate::demo::{self, DemoArguments};
 use crate::failure::Failure;
 use crate::report::Report;
+use crate::status::lines;
 use crate::workspace::{LocalStack, Workspace, write_private};
 use ports::Port;
 use stack::Stack;
@@ -123,7 +124,8 @@ pub async fn run(arguments: &DevArguments, target: &TargetArguments, reader: Rea
         stack::refuse_second(&workspace)?;
         let mut stack = Stack::prepare(arguments, workspace, reader).await?;
         let _state = StateFile::write(&stack.workspace, &stack.local)?;
-        stack.serve(arguments).await?;
+        let log = stack.workspace.kept(lines::FILE);
+        stack.serve(arguments, Some(&log)).await?;
         eprintln!("\n{}", guide::text(&stack)?);
         Err(stack.ended().await)
     }));
@@ -150,7 +152,7 @@ pub async fn smoke(target: &TargetArguments, reader: Reader) -> Result<Report, F
     };
     let played = until_told(Box::pin(async {
         let mut stack = Stack::prepare(&arguments, Workspace::find()?, reader).await?;
-        stack.serve(&arguments).await?;
+        stack.serve(&arguments, None).await?;
         let names = scene::names()?;
         demo::run(&DemoArguments { product: None, user: names.0, org: names.1 }, &stack.target).await
     }));

@@ -1,6 +1,7 @@
 //! The stack itself: first what needs no compiling (database, keys, demo data), then the functions.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use clap::ValueEnum as _;
 use rondo_shared::config::Reader;
@@ -65,14 +66,14 @@ impl Stack {
         Ok(Self { functions: None, cargo_lambda, workspace, local, target, scene, _database: database })
     }
 
-    /// Starts the functions and waits until each has answered.
+    /// Starts the functions and waits until each has answered; what they log is kept in `log`, if that is given.
     ///
     /// # Errors
     /// [`DevError`] where the gateway ends by itself or a function does not serve.
-    pub async fn serve(&mut self, arguments: &DevArguments) -> Result<(), Failure> {
+    pub async fn serve(&mut self, arguments: &DevArguments, log: Option<&Path>) -> Result<(), Failure> {
         eprintln!("compiling the functions, which takes minutes the first time");
         functions::compile(&self.cargo_lambda, &self.workspace, &self.local).await?;
-        let functions = functions::serve(&self.cargo_lambda, &self.workspace, &self.local, arguments)?;
+        let functions = functions::serve(&self.cargo_lambda, &self.workspace, &self.local, arguments, log)?;
         let functions = self.functions.insert(functions);
         tokio::select! {
             ended = functions.ended() => Err(DevError::FunctionsEnded(ended?).into()),

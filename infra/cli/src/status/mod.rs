@@ -1,0 +1,66 @@
+//! The last hour in figures, by product: the same that the dashboard draws and the alarms watch.
+//!
+//! On AWS they come from CloudWatch. Locally they are counted from the log lines that the functions of the local stack
+//! write, by the rule that makes the metrics of the same lines.
+
+pub mod cloudwatch;
+pub mod figures;
+pub mod lines;
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum as _};
+use rondo_shared::metrics::Namespace;
+use rondo_shared::moment::{Moment, Timestamp};
+
+use crate::failure::Failure;
+use crate::product::Product;
+use crate::report::Report;
+use crate::target::{Place, Target};
+use crate::workspace::Workspace;
+use figures::Figures;
+
+/// How far back the figures go.
+const SPAN: Duration = Duration::from_hours(1);
+/// The functions beside the products'.
+const OTHER_FUNCTIONS: [&str; 2] = ["sessions", "jwks"];
+
+/// Which figures are wanted.
+#[derive(Args, Clone, Debug)]
+pub struct StatusArguments {
+    /// With --aws: the namespace of the metrics [default: `Rondo/` and the table's name].
+    #[arg(long, value_name = "NAME", value_parser = |name: &str| Namespace::new(name).ok_or("no namespace"))]
+    pub namespace: Option<Namespace>,
+}
+
+/// What the figures' columns are for.
+#[must_use]
+pub fn functions() -> Vec<&'static str> {
+    Product::value_variants().iter().map(|product| product.name()).chain(OTHER_FUNCTIONS).collect()
+}
+
+/// Shows the figures.
+///
+/// # Errors
+/// [`Failure`] where the local stack's log or CloudWatch cannot be read.
+pub async fn run(arguments: &StatusArguments, target: &Target) -> Result<Report, Failure> {
+    let to = Moment::read()?.now;
+    let from = Timestamp::from_millis(to.millis().saturating_sub(rondo_shared::moment::millis_of(SPAN)));
+    let figures = match target.place() {
+        Place::Local(_) => lines::figures(&lines::read(&Workspace::find()?)?, from),
+        Place::Aws { table } => {
+            let default = || Namespace::new(&format!("Rondo/{table}"));
+            let namespace = arguments.namespace.clone().or_else(default);
+            let namespace =
+                namespace.ok_or(Failure::Misused("the table's name makes no namespace: give --namespace"))?;
+            cloudwatch::figures(&namespace, from, to).await?
+        }
+    };
+    Ok(report(&figures, from, target.place()))
+}
+
+fn report(figures: &Figures, from: Timestamp, place: &Place) -> Report {
+    let text = format!("since {} at {place}\n\n{}", from.iso8601(), figures.text());
+    let json = serde_json::json!({"since": from.iso8601(), "functions": figures.json()});
+    Report::new(text, json)
+}
