@@ -123,13 +123,31 @@ async fn the_program_signs_in_and_refreshes_and_its_log_tells_no_secret() {
     assert_eq!(wrong["statusCode"], 401);
     assert_eq!(wrong["headers"]["x-cloud-error-codes"], "root.unauthorized");
     let log = runtime.log();
-    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let all: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(all.iter().all(|line| line.get("_aws").is_none()), "metrics without METRICS_NAMESPACE: {log}");
+    let (keyring, lines) = all.split_first().unwrap();
+    assert_eq!((&keyring["message"], &keyring["product"]), (&json!("keyring"), &json!("elastic")));
     let outcomes: Vec<_> = lines.iter().map(|line| (line["outcome"].as_str(), line["status"].as_i64())).collect();
     assert_eq!(outcomes, [(Some("opened"), Some(200)), (Some("rotated"), Some(200)), (Some("refused"), Some(401))]);
     assert_eq!(lines[0]["request_id"], opened["headers"]["x-request-id"]);
     for secret in [PASSWORD, "battery", &first, &second, "argon2"] {
         assert!(!log.contains(secret), "{log}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_a_namespace_every_line_that_the_program_writes_is_a_whole_document_of_metrics() {
+    let world = World::new().await;
+    let mut variables = variables(&world.dynamo);
+    variables.push(("METRICS_NAMESPACE".to_owned(), "Rondo/rondo".to_owned()));
+    let runtime = Runtime::start(&variables);
+    assert_eq!(runtime.invoke(&basic("user-1", PASSWORD))["statusCode"], 200);
+    let log = runtime.log();
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let namespaces = lines.iter().map(|line| &line["_aws"]["CloudWatchMetrics"][0]["Namespace"]);
+    assert_eq!(namespaces.collect::<Vec<_>>(), ["Rondo/rondo", "Rondo/rondo"], "{log}");
+    assert_eq!((&lines[1]["Requests"], &lines[1]["outcome"]), (&json!(1.0), &json!("opened")));
+    assert!(lines[0]["KeyAge"].as_f64().unwrap() > 0.0);
 }
 
 #[test]
