@@ -89,7 +89,11 @@ impl EventBridge {
         let answered = answered.map_err(|error| match &error {
             SdkError::ServiceError(refused) => NotPublished(refused.err().code().unwrap_or("refused").to_owned()),
             SdkError::TimeoutError(_) => NotPublished("no answer in time".to_owned()),
-            _ => NotPublished("the bus is not available".to_owned()),
+            SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => {
+                NotPublished("the bus is not available".to_owned())
+            }
+            SdkError::ConstructionFailure(_) => NotPublished("the call cannot be built".to_owned()),
+            _ => NotPublished("an error that the SDK does not name".to_owned()),
         });
         match answered {
             Ok(output) => {

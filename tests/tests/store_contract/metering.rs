@@ -112,7 +112,14 @@ pub async fn a_call_that_fails_is_counted_too(stores: &impl Stores) {
     assert!(store.query(&all_of(&key.pk), &meter).await.is_err());
     assert!(store.get(&key, true, &meter).await.is_err());
     assert!(store.open(&key, std::slice::from_ref(&item), &meter).await.is_err());
-    assert_eq!(meter.usage(), cost(5, 0.0, 0.0));
+    assert_eq!(meter.usage(), Usage { contended: 5, ..cost(5, 0.0, 0.0) });
+    assert!(meter.usage().slowest_call_millis > 0.0);
+
+    faults.clear();
+    faults.queue_for_all_attempts("GetItem", &Fault::Throttled);
+    let meter = Meter::default();
+    assert!(store.get(&key, true, &meter).await.is_err());
+    assert_eq!(meter.usage(), Usage { throttled: 1, ..cost(1, 0.0, 0.0) });
 }
 
 pub async fn racing_calls_on_one_meter_are_all_counted(stores: &impl Stores) {
