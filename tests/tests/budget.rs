@@ -8,8 +8,8 @@ use rondo_tests::{World, secs};
 use serde_json::json;
 use uniqos_refresh::policy::tenant;
 
-fn usage(calls: u32, write_units: f64, read_units: f64) -> Usage {
-    Usage { calls, read_units, write_units, ..Usage::default() }
+const fn usage(calls: u32, write_units: f64, read_units: f64) -> Usage {
+    Usage::of(calls, read_units, write_units)
 }
 
 #[tokio::test]

@@ -79,7 +79,7 @@ fn is_sealed(world: &World) -> bool {
 }
 
 const fn reads(calls: u32) -> Usage {
-    Usage { calls, read_units: if calls == 1 { 1.0 } else { 2.0 }, write_units: 0.0 }
+    Usage::of(calls, if calls == 1 { 1.0 } else { 2.0 }, 0.0)
 }
 
 #[tokio::test]

@@ -17,8 +17,8 @@ fn assert_failed(answer: &Answer, status: u16, kind: &str) {
     assert!(answer.line.error.is_some());
 }
 
-fn usage(calls: u32, write_units: f64, read_units: f64) -> Usage {
-    Usage { calls, read_units, write_units, ..Usage::default() }
+const fn usage(calls: u32, write_units: f64, read_units: f64) -> Usage {
+    Usage::of(calls, read_units, write_units)
 }
 
 #[tokio::test]

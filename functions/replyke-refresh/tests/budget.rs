@@ -10,8 +10,8 @@ use rondo_tests::{T0, secs};
 use serde_json::json;
 use world::{PROJECT, USER, World, cookie_event, event, in_project, send_to, token_event, with_claims};
 
-fn usage(calls: u32, write_units: f64, read_units: f64) -> Usage {
-    Usage { calls, read_units, write_units, ..Usage::default() }
+const fn usage(calls: u32, write_units: f64, read_units: f64) -> Usage {
+    Usage::of(calls, read_units, write_units)
 }
 
 const NOTHING: Usage = usage(0, 0.0, 0.0);

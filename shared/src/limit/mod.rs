@@ -301,7 +301,7 @@ mod tests {
             let balance = instance.charge(&key(), &store, at(0), &meter).await.unwrap();
             assert_eq!((balance.remaining, balance.full_at), (allowance.burst() - 1, store.tat().unwrap()));
             assert_eq!(store.tat(), Some(at(allowance.emission_millis())));
-            let guessed_and_mended = Usage { calls: 0, read_units: 0.0, write_units: 2.0 };
+            let guessed_and_mended = Usage::of(0, 0.0, 2.0);
             assert_eq!(meter.usage(), guessed_and_mended);
             // A wrong clock again: what was found does not count, and what is known does.
             *store.0.lock().unwrap() = Some(at(DAY));

@@ -205,6 +205,14 @@ pub struct Usage {
     pub contended: u32,
 }
 
+impl Usage {
+    /// So many operations at this cost, none of which was throttled or met contention.
+    #[must_use]
+    pub const fn of(calls: u32, read_units: f64, write_units: f64) -> Self {
+        Self { calls, read_units, write_units, slowest_call_millis: 0.0, throttled: 0, contended: 0 }
+    }
+}
+
 impl PartialEq for Usage {
     fn eq(&self, other: &Self) -> bool {
         let asked = |usage: &Self| (usage.calls, usage.read_units, usage.write_units, usage.throttled, usage.contended);

@@ -19,7 +19,7 @@ use crate::{
 };
 
 fn cost(calls: u32, read_units: f64, write_units: f64) -> Usage {
-    Usage { calls, read_units, write_units, ..Usage::default() }
+    Usage::of(calls, read_units, write_units)
 }
 
 pub async fn a_write_costs_one_unit_whether_its_condition_holds_or_not(stores: &impl Stores) {
