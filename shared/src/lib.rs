@@ -21,6 +21,7 @@
 //! | [`wire`] | what all endpoints share of HTTP |
 //! | [`config`], [`log`], [`moment`], [`identity`] | settings, the log line, time and randomness, names |
 
+pub mod boot;
 pub mod config;
 pub mod directory;
 pub mod identity;
