@@ -378,7 +378,8 @@ mod uniqos {
         assert_eq!((refused.status().as_u16(), refused.headers().get("x-quota-turns-used").is_some()), (429, true));
 
         for method in ["POST", "OPTIONS"] {
-            let response = uniqos_refresh::response::not_started("https://docs.uniqos.com/errors", Ulid::from_parts(1, 1));
+            let response =
+                uniqos_refresh::response::not_started("https://docs.uniqos.com/errors", Ulid::from_parts(1, 1));
             DOCUMENT.check(&event(method, PATH, &[], ""), &response);
         }
         DOCUMENT.assert_all_produced();

@@ -4,9 +4,9 @@ use elastic_refresh::policy::PRODUCT;
 use elastic_refresh::{App, BootError, configure, handle, response};
 use rondo_shared::boot::NotServing;
 use rondo_shared::config::Reader;
+use rondo_shared::log;
 use rondo_shared::moment::Moment;
 use rondo_shared::store::dynamo::DynamoStore;
-use rondo_shared::log;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {

@@ -1,10 +1,10 @@
 //! Cold start only: boot once, then for each event read the clock and call `handle`.
 
-use jwks::{App, BootError, configure, handle, response};
 use jwks::policy::FUNCTION;
+use jwks::{App, BootError, configure, handle, response};
 use rondo_shared::config::Reader;
-use rondo_shared::moment::{Moment, Timestamp};
 use rondo_shared::log;
+use rondo_shared::moment::{Moment, Timestamp};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {

@@ -1,11 +1,11 @@
 //! Cold start only: boot once, then for each event read the clock and call `handle`.
 
 use rondo_shared::config::Reader;
+use rondo_shared::log;
 use rondo_shared::moment::Moment;
 use rondo_shared::store::dynamo::DynamoStore;
-use rondo_shared::log;
-use sessions::{App, BootError, configure, handle, response};
 use sessions::policy::NAME;
+use sessions::{App, BootError, configure, handle, response};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {

@@ -178,7 +178,11 @@ fn refused(
     };
     let reply = match failure {
         Failure::Admit { quota: Some(quota), .. } => quota_headers(reply, quota),
-        Failure::Admit { quota: None, .. } | Failure::Extract(_) | Failure::Settle(_) | Failure::Rotate(_) | Failure::Signing(_) => reply,
+        Failure::Admit { quota: None, .. }
+        | Failure::Extract(_)
+        | Failure::Settle(_)
+        | Failure::Rotate(_)
+        | Failure::Signing(_) => reply,
     };
     // Only a token that is no good is taken away from its client, never one that we failed to judge or did not look at.
     let reply = match error.status {
@@ -248,7 +252,9 @@ const fn limit_of(failure: &Failure) -> Option<Limited> {
     match failure {
         Failure::Extract(ExtractError::AddressLimited(limited))
         | Failure::Admit { error: AdmitError::Limited { limited, .. }, .. } => Some(*limited),
-        Failure::Extract(_) | Failure::Settle(_) | Failure::Admit { .. } | Failure::Rotate(_) | Failure::Signing(_) => None,
+        Failure::Extract(_) | Failure::Settle(_) | Failure::Admit { .. } | Failure::Rotate(_) | Failure::Signing(_) => {
+            None
+        }
     }
 }
 
@@ -264,7 +270,9 @@ fn details_of(failure: &Failure) -> Value {
                 if too_long { "must not be over 4096 bytes" } else { "must be three base64url parts of JSON" };
             json!([{"field": COOKIE_FIELD, "message": message}])
         }
-        Failure::Extract(_) | Failure::Settle(_) | Failure::Admit { .. } | Failure::Rotate(_) | Failure::Signing(_) => Value::Null,
+        Failure::Extract(_) | Failure::Settle(_) | Failure::Admit { .. } | Failure::Rotate(_) | Failure::Signing(_) => {
+            Value::Null
+        }
     }
 }
 

@@ -131,12 +131,10 @@ mod tests {
     fn clocks_decide_only_where_they_are_far_enough_apart() {
         let seal = sealed("tool", None);
         let at = |secs| fate(&generation(3, secs), &seal);
-        assert_eq!([at(994), at(995), at(1_005), at(1_006)], [
-            Fate::Given,
-            Fate::Unclear,
-            Fate::Unclear,
-            Fate::Refused
-        ]);
+        assert_eq!(
+            [at(994), at(995), at(1_005), at(1_006)],
+            [Fate::Given, Fate::Unclear, Fate::Unclear, Fate::Refused]
+        );
         // The sealing request did not see it: it was put after that one looked, early as its clock may be.
         assert_eq!(fate(&generation(3, 10), &sealed("r9", Some(2))), Fate::Unclear);
     }

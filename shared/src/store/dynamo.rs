@@ -15,6 +15,7 @@ use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedHttpC
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::create_table::CreateTableError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
@@ -28,7 +29,7 @@ use serde_json::Value as Json;
 pub use super::endpoint::Endpoint;
 use super::item::{ACTIVE, EXPIRES_AT, STATUS, TAT};
 use super::table::{KeyKind, TableDefinition};
-use super::{Charge, Charged, Item, Key, Meter, Opened, Put, Query, Store, StoreError, Value};
+use super::{Charge, Charged, Expected, Item, Key, Meter, Opened, Put, Query, Replaced, Store, StoreError, Value};
 use crate::moment::Timestamp;
 
 /// Opening a connection takes longer than this only where there is nobody to answer.
@@ -323,17 +324,37 @@ impl Store for DynamoStore {
         }
     }
 
-    async fn replace(&self, item: &Item, meter: &Meter) -> Result<(), StoreError> {
-        let request = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(to_attributes(item)))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let output = meter.operation(request.send()).await?.map_err(|error| classify(&error))?;
-        meter.write(units(output.consumed_capacity()));
-        Ok(())
+    async fn replace_if(&self, expected: Expected<'_>, item: &Item, meter: &Meter) -> Result<Replaced, StoreError> {
+        let request = self.client.put_item().table_name(&self.table).set_item(Some(to_attributes(item)));
+        let request = match expected {
+            Expected::Anything => request,
+            Expected::Nothing => request.condition_expression("attribute_not_exists(pk)"),
+            Expected::Unchanged(read) => unchanged(request, read),
+        };
+        let request = request.return_consumed_capacity(ReturnConsumedCapacity::Total);
+        match meter.operation(request.send()).await? {
+            Ok(output) => {
+                meter.write(units(output.consumed_capacity()));
+                Ok(Replaced::Done)
+            }
+            Err(error) if error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) => {
+                meter.write(FAILED_WRITE_UNITS);
+                Ok(Replaced::Refused)
+            }
+            Err(error) => Err(classify(&error)),
+        }
     }
+}
+
+/// On the condition that every attribute is as it was read.
+fn unchanged(request: PutItemFluentBuilder, read: &Item) -> PutItemFluentBuilder {
+    let attributes = to_attributes(read).into_iter().enumerate();
+    let (request, conditions) = attributes.fold((request, Vec::new()), |(request, mut all), (n, (name, value))| {
+        all.push(format!("#a{n} = :a{n}"));
+        let request = request.expression_attribute_names(format!("#a{n}"), name);
+        (request.expression_attribute_values(format!(":a{n}"), value), all)
+    });
+    request.condition_expression(conditions.join(" AND "))
 }
 
 /// A write whose condition failed is charged like the write, and the failure's answer carries no figure. Our items
