@@ -15,7 +15,6 @@ use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedHttpC
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::create_table::CreateTableError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
@@ -29,7 +28,7 @@ use serde_json::Value as Json;
 pub use super::endpoint::Endpoint;
 use super::item::{ACTIVE, EXPIRES_AT, STATUS, TAT};
 use super::table::{KeyKind, TableDefinition};
-use super::{Charge, Charged, Expected, Item, Key, Meter, Opened, Put, Query, Replaced, Store, StoreError, Value};
+use super::{Charge, Charged, Item, Key, Meter, Opened, Put, Query, Replaced, Store, StoreError, Value};
 use crate::moment::Timestamp;
 
 /// Opening a connection takes longer than this only where there is nobody to answer.
@@ -324,13 +323,15 @@ impl Store for DynamoStore {
         }
     }
 
-    async fn replace_if(&self, expected: Expected<'_>, item: &Item, meter: &Meter) -> Result<Replaced, StoreError> {
-        let request = self.client.put_item().table_name(&self.table).set_item(Some(to_attributes(item)));
-        let request = match expected {
-            Expected::Anything => request,
-            Expected::Nothing => request.condition_expression("attribute_not_exists(pk)"),
-            Expected::Unchanged(read) => unchanged(request, read),
-        };
+    async fn replace_if(&self, read: Option<&Item>, item: &Item, meter: &Meter) -> Result<Replaced, StoreError> {
+        let mut request = self.client.put_item().table_name(&self.table).set_item(Some(to_attributes(item)));
+        let mut conditions = Vec::new();
+        for (n, (name, value)) in read.map(to_attributes).into_iter().flatten().enumerate() {
+            conditions.push(format!("#a{n} = :a{n}"));
+            request = request.expression_attribute_names(format!("#a{n}"), name);
+            request = request.expression_attribute_values(format!(":a{n}"), value);
+        }
+        let request = request.set_condition_expression(read.map(|_| conditions.join(" AND ")));
         let request = request.return_consumed_capacity(ReturnConsumedCapacity::Total);
         match meter.operation(request.send()).await? {
             Ok(output) => {
@@ -344,17 +345,6 @@ impl Store for DynamoStore {
             Err(error) => Err(classify(&error)),
         }
     }
-}
-
-/// On the condition that every attribute is as it was read.
-fn unchanged(request: PutItemFluentBuilder, read: &Item) -> PutItemFluentBuilder {
-    let attributes = to_attributes(read).into_iter().enumerate();
-    let (request, conditions) = attributes.fold((request, Vec::new()), |(request, mut all), (n, (name, value))| {
-        all.push(format!("#a{n} = :a{n}"));
-        let request = request.expression_attribute_names(format!("#a{n}"), name);
-        (request.expression_attribute_values(format!(":a{n}"), value), all)
-    });
-    request.condition_expression(conditions.join(" AND "))
 }
 
 /// A write whose condition failed is charged like the write, and the failure's answer carries no figure. Our items

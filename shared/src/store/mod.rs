@@ -125,31 +125,12 @@ pub enum Opened {
     },
 }
 
-/// What must stand for an item to be replaced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expected<'a> {
-    /// Whatever there is.
-    Anything,
-    /// Nothing.
-    Nothing,
-    /// An item with each of this one's attributes as it was read. Others that were added since are not looked at.
-    Unchanged(&'a Item),
-}
-
-impl<'a> Expected<'a> {
-    /// What was read.
-    #[must_use]
-    pub fn as_read(item: Option<&'a Item>) -> Self {
-        item.map_or(Self::Nothing, Self::Unchanged)
-    }
-}
-
 /// The outcome of a replacement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Replaced {
     /// The item stands.
     Done,
-    /// What stood was not as expected; nothing was changed.
+    /// What stood was not what had been read; nothing was changed.
     Refused,
 }
 
@@ -311,13 +292,14 @@ pub trait Store: Send + Sync {
     /// Replaces an item of the directory (users, organizations, quotas), whatever stood there. For tools only: no
     /// item of a family is ever replaced.
     fn replace(&self, item: &Item, meter: &Meter) -> impl Future<Output = Result<(), StoreError>> + Send {
-        async { self.replace_if(Expected::Anything, item, meter).await.map(|_| ()) }
+        async { self.replace_if(None, item, meter).await.map(|_| ()) }
     }
 
-    /// The same if what stands is as expected; otherwise nothing is changed.
+    /// The same; where `read` is given, only if each attribute of it is as it was read. Others that were added since are
+    /// not looked at.
     fn replace_if(
         &self,
-        expected: Expected<'_>,
+        read: Option<&Item>,
         item: &Item,
         meter: &Meter,
     ) -> impl Future<Output = Result<Replaced, StoreError>> + Send;

@@ -13,7 +13,7 @@ pub mod user;
 use std::fmt;
 
 use rondo_shared::store::item::is_tombstone;
-use rondo_shared::store::{Expected, Item, Meter, Replaced, Store, Value as Attribute};
+use rondo_shared::store::{Item, Meter, Put, Replaced, Store, Value as Attribute};
 use serde_json::Value;
 
 use crate::failure::Failure;
@@ -42,10 +42,11 @@ async fn replace(
     store: &impl Store,
     meter: &Meter,
 ) -> Result<(), Failure> {
-    match store.replace_if(Expected::as_read(read), item, meter).await? {
-        Replaced::Done => Ok(()),
-        Replaced::Refused => Err(Failure::Changed { what: named.0, name: named.1.to_owned() }),
-    }
+    let is_done = match read {
+        None => store.put_if_absent(item, meter).await? == Put::Stored,
+        Some(read) => store.replace_if(Some(read), item, meter).await? == Replaced::Done,
+    };
+    if is_done { Ok(()) } else { Err(Failure::Changed { what: named.0, name: named.1.to_owned() }) }
 }
 
 /// Longest name of a user or an organization, in bytes: for any that a person has or gives.
