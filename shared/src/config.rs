@@ -29,7 +29,7 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Reads this process's environment. To be called once, at start.
+    /// Reads this process's environment. To be called at start, and where starting is tried again.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     pub fn from_environment() -> Self {

@@ -21,6 +21,7 @@
 //! | [`wire`] | what all endpoints share of HTTP |
 //! | [`config`], [`log`], [`metrics`], [`moment`], [`identity`] | settings, the log line and what it counts, time and randomness, names |
 
+pub mod boot;
 pub mod config;
 pub mod directory;
 pub mod identity;

@@ -18,7 +18,7 @@ use crate::store::{Meter, Store, StoreError};
 use crate::token::{SigningError, TokenAuthority};
 
 pub use ending::{Ended, revoke, revoke_all, revoke_all_but, revoke_of_user};
-pub use listing::{Page, SessionState, list, of_user, page};
+pub use listing::{LIVE, Page, SessionState, list, of_user, page, state_of};
 use opening::NewFamily;
 pub use opening::{Begun, ClientToken, OpenOnceError, OpeningPolicy, open_once};
 

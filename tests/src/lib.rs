@@ -3,8 +3,12 @@
 
 pub mod dynamo;
 pub mod faults;
+pub mod gateway;
+pub mod runtime;
 pub mod world;
 
 pub use dynamo::LocalDynamo;
 pub use faults::{Fault, Faults, Gate};
+pub use gateway::Gateway;
+pub use runtime::Runtime;
 pub use world::{Answer, T0, World, secs};

@@ -378,7 +378,8 @@ mod uniqos {
         assert_eq!((refused.status().as_u16(), refused.headers().get("x-quota-turns-used").is_some()), (429, true));
 
         for method in ["POST", "OPTIONS"] {
-            let response = uniqos_refresh::response::not_started(Ulid::from_parts(1, 1));
+            let response =
+                uniqos_refresh::response::not_started("https://docs.uniqos.com/errors", Ulid::from_parts(1, 1));
             DOCUMENT.check(&event(method, PATH, &[], ""), &response);
         }
         DOCUMENT.assert_all_produced();
@@ -756,7 +757,7 @@ fn every_example_is_of_its_own_schema() {
 #[test]
 #[should_panic(expected = "x-ratelimit-limit is not declared")]
 fn a_header_that_is_not_declared_is_found() {
-    let mut response = uniqos_refresh::response::not_started(Ulid::nil());
+    let mut response = uniqos_refresh::response::not_started("https://docs.uniqos.com/errors", Ulid::nil());
     response.headers_mut().insert("x-ratelimit-limit", "1".parse().unwrap());
     Document::of("uniqos-refresh").check(&event("POST", "/v1/auth/refresh", &[], ""), &response);
 }
@@ -764,7 +765,7 @@ fn a_header_that_is_not_declared_is_found() {
 #[test]
 #[should_panic(expected = "is not declared")]
 fn a_status_that_is_not_declared_is_found() {
-    let mut response = uniqos_refresh::response::not_started(Ulid::nil());
+    let mut response = uniqos_refresh::response::not_started("https://docs.uniqos.com/errors", Ulid::nil());
     *response.status_mut() = lambda_http::http::StatusCode::NOT_FOUND;
     Document::of("uniqos-refresh").check(&event("POST", "/v1/auth/refresh", &[], ""), &response);
 }

@@ -78,7 +78,8 @@ macro_rules! contract_suite {
                     of_64_racing_puts_one_is_stored_and_all_others_are_handed_it_whole,
                     a_lost_put_hands_back_the_whole_item_and_changes_nothing,
                     an_item_stands_in_the_way_of_its_own_key_only,
-                    a_replacement_takes_the_place_of_the_whole_item;
+                    a_replacement_takes_the_place_of_the_whole_item,
+                    an_item_that_was_changed_since_it_was_read_is_not_replaced;
                 reads:
                     a_read_begun_after_a_put_was_acknowledged_sees_it,
                     a_read_begun_after_any_other_write_was_acknowledged_sees_it,

@@ -8,6 +8,7 @@ pub mod request;
 pub mod response;
 
 use lambda_http::{Body, Request, Response};
+pub use rondo_shared::boot::BootError;
 use rondo_shared::config::{Common, ConfigError, FrontDoorSecret, Reader};
 use rondo_shared::directory;
 use rondo_shared::keyring::KeyringError;
@@ -35,17 +36,6 @@ pub struct App<S> {
     admission: Admission,
     addresses: LocalBuckets,
     sealed: SealedFamilies,
-}
-
-/// Why the function cannot serve.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BootError {
-    /// Variables are missing or wrong.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// There are no keys.
-    #[error(transparent)]
-    Keyring(#[from] KeyringError),
 }
 
 /// Reads all settings of this function.

@@ -2,6 +2,11 @@
 //!
 //! In the product's order: the client's version, the body's form (even where the cookie counts), cross-site, the token.
 //! The body's form is judged as FastAPI judges it, whose items the product's 422 shows.
+//!
+//! The cross-site rule holds for a token in the body too. No browser adds that one by itself; but the answer sets the two
+//! cookies that authenticate every later call, so that a page of another site could sign its visitor in as somebody
+//! else. Refusing costs no client anything: scripts send neither of the two headers, and a page of an origin that is not
+//! listed cannot read the answer. A call without any token sets nothing, and is told that it has none.
 
 use lambda_http::Request;
 use lambda_http::http::{HeaderMap, header};
@@ -31,7 +36,7 @@ pub enum ExtractError {
     /// The body is of the wrong shape.
     #[error("the body is of the wrong shape: {0}")]
     BodyMisshapen(Misshapen),
-    /// Another site made the user's browser send its cookie.
+    /// Another site made the user's browser send it.
     #[error("the call is cross-site")]
     CrossSite,
     /// There is neither a refresh cookie nor a refresh token in the body.
@@ -85,11 +90,10 @@ pub fn extract(
     }
     let in_body = token_in_body(request)?;
     let in_cookie = token_in_cookie(request.headers());
-    // A token in the body is nothing that a browser adds by itself.
-    if in_cookie.is_some() && !policy.cross_site.allows(request.headers()) {
+    let token = in_cookie.or(in_body).ok_or(ExtractError::NoToken);
+    if token.is_ok() && !policy.cross_site.allows(request.headers()) {
         return Err(ExtractError::CrossSite);
     }
-    let token = in_cookie.or(in_body).ok_or(ExtractError::NoToken);
     let presented = token.and_then(|token| verify(&token, client.clone(), policy, keyring, moment));
     match presented {
         Ok(_) | Err(ExtractError::Keys(_)) => presented,
@@ -101,7 +105,7 @@ pub fn extract(
 }
 
 /// The last refresh cookie that is not empty: the one that the product's server sees too.
-fn token_in_cookie(headers: &HeaderMap) -> Option<String> {
+pub(crate) fn token_in_cookie(headers: &HeaderMap) -> Option<String> {
     cookies::values(headers, REFRESH_TOKEN).into_iter().rfind(|value| !value.is_empty())
 }
 

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use ulid::Ulid;
 
 use crate::policy::{PRODUCT, Policy, REFRESH_TOKEN};
-use crate::request::{ExtractError, Misshapen};
+use crate::request::{ExtractError, Misshapen, token_in_cookie};
 use crate::{Failure, Granted};
 
 /// What became of a request.
@@ -107,7 +107,8 @@ pub fn render(
         Outcome::Walked(Ok(got)) => granted(reply(StatusCode::OK), got, policy, moment),
         Outcome::Walked(Err(failure)) => {
             let error = error_of(failure);
-            refused(reply(error.status), error, failure, policy)
+            let came_in_cookie = token_in_cookie(request).is_some();
+            refused(reply(error.status), error, failure, came_in_cookie, policy)
         }
         Outcome::Preflight => {
             let preflight = policy.cross_site.preflight_headers(request);
@@ -161,14 +162,15 @@ fn organization(membership: &Membership) -> Value {
     json!({"key": membership.org.as_str(), "name": membership.name})
 }
 
-fn refused(reply: Reply, error: &Declared, failure: &Failure, policy: &Policy) -> Response<Body> {
+fn refused(reply: Reply, error: &Declared, failure: &Failure, came_in_cookie: bool, policy: &Policy) -> Response<Body> {
     let reply = match limit_of(failure) {
         Some(limited) => reply.header("retry-after", &limited.retry_after_secs().to_string()),
         None => reply,
     };
-    // Only a token that is no good is taken away from its client, never one that we failed to judge.
+    // Only a token that is no good is taken away from its client, never one that we failed to judge, nor the access
+    // token of a client that presented no refresh cookie.
     let reply = match error.status {
-        StatusCode::UNAUTHORIZED => reply
+        StatusCode::UNAUTHORIZED if came_in_cookie => reply
             .header("set-cookie", &policy.refresh_cookie.clear())
             .header("set-cookie", &policy.access_cookie.clear()),
         _ => reply,

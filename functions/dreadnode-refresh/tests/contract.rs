@@ -10,8 +10,8 @@ use rondo_tests::world::millis;
 use rondo_tests::{Fault, T0, secs};
 use serde_json::{Value, json};
 use world::{
-    APP, ATTRIBUTES, Answer, World, assert_common, assert_error, body_event, cookie_event, event, with_headers,
-    with_method,
+    APP, ATTRIBUTES, Answer, World, assert_cleared, assert_common, assert_error, body_event, cookie_event, event,
+    with_headers, with_method,
 };
 
 const CORS_HEADERS: [&str; 6] = [
@@ -258,27 +258,31 @@ async fn a_body_that_cannot_be_read_is_a_malformed_request() {
 }
 
 #[tokio::test]
-async fn a_token_that_does_not_count_is_unauthenticated_and_both_cookies_are_cleared() {
+async fn a_token_that_does_not_count_is_unauthenticated_and_the_cookies_that_carried_it_are_cleared() {
     let world = World::new().await;
     let expired = world.open(secs(-14 * 86_400)).await;
     let token = world.open(T0).await;
     let (signed, _) = token.rsplit_once('.').unwrap();
     for bad in [expired.as_str(), "x", "a.b.c", &format!("{signed}.AAAA"), signed, &"x".repeat(5_000)] {
-        for answer in [world.refresh(bad, secs(1)).await, world.refresh_by_body(bad, secs(1)).await] {
-            assert_error(&answer, 401, "authentication_error");
+        let (in_cookie, in_body) = (world.refresh(bad, secs(1)).await, world.refresh_by_body(bad, secs(1)).await);
+        for answer in [&in_cookie, &in_body] {
+            assert_error(answer, 401, "authentication_error");
             assert_eq!(answer.line.usage.calls, 0);
         }
+        assert_cleared(&in_cookie);
+        assert!(in_body.cookies().is_empty(), "no cookie was found wanting");
     }
     for nothing in [event(json!({})), body_event("null"), body_event(r#"{"refresh_token":""}"#), cookie_event("")] {
         let answer = world.send(nothing, secs(1)).await;
         assert_error(&answer, 401, "authentication_error");
         assert_eq!(answer.line.cause, Some("no_token"));
+        assert!(answer.cookies().is_empty(), "there may be a good access token");
     }
     world.refresh(&token, secs(2)).await.ok();
 }
 
 #[tokio::test]
-async fn calls_that_another_site_made_with_the_users_cookie_are_forbidden() {
+async fn calls_that_another_site_made_are_forbidden_whatever_carries_the_token() {
     for (allowed, headers) in [
         (true, vec![]),
         (true, vec![("origin", APP)]),
@@ -297,15 +301,22 @@ async fn calls_that_another_site_made_with_the_users_cookie_are_forbidden() {
         let world = World::new().await;
         let token = world.open(T0).await;
         let answer = world.send(with_headers(cookie_event(&token), &headers), secs(1)).await;
+        let another = world.open(T0).await;
+        let body = json!({"refresh_token": another}).to_string();
+        let by_body = world.send(with_headers(body_event(&body), &headers), secs(2)).await;
         if allowed {
             answer.ok();
+            by_body.ok();
             continue;
         }
-        assert_error(&answer, 403, "forbidden_error");
-        assert_eq!(world.dynamo.sort_keys("FAMILY#"), ["GEN#0000000000"], "{headers:?}");
-        // No browser adds a body's token by itself.
-        let body = json!({"refresh_token": token}).to_string();
-        world.send(with_headers(body_event(&body), &headers), secs(2)).await.ok();
+        // Its answer would sign the visitor in as whoever's token it is.
+        for answer in [&answer, &by_body] {
+            assert_error(answer, 403, "forbidden_error");
+        }
+        assert_eq!(world.dynamo.sort_keys("FAMILY#"), ["GEN#0000000000", "GEN#0000000000"], "{headers:?}");
+        // Without a token there is nothing to be signed in by.
+        let nobody = world.send(with_headers(event(json!({})), &headers), secs(3)).await;
+        assert_error(&nobody, 401, "authentication_error");
     }
 }
 

@@ -11,7 +11,7 @@ use proptest::test_runner::{Config, TestRunner};
 use rondo_shared::identity::Tenant;
 use rondo_shared::keyring::ProductKeys;
 use rondo_shared::token::TokenAuthority;
-use rondo_tests::{Fault, T0, secs};
+use rondo_tests::{Fault, Gateway, T0, secs};
 use serde_json::{Value, json};
 use ulid::Ulid;
 use world::{
@@ -200,18 +200,22 @@ fn events(good: &str) -> impl Strategy<Value = Value> + use<> {
     let headers = prop::collection::hash_map(name, value, 0..5);
     let cookies = prop::collection::vec(text(good), 0..4);
     let whole = (method, headers, body, any::<bool>(), any::<String>(), any::<[u8; 4]>());
-    (whole, cookies, any::<bool>()).prop_map(|((method, headers, body, base64, path, ip), cookies, in_header)| {
-        let mut event = event(json!({"headers": headers, "body": body, "isBase64Encoded": base64, "rawPath": path}));
-        (event["rawQueryString"], event["requestContext"]["http"]["method"]) = (json!(path), json!(method));
-        event["requestContext"]["http"]["sourceIp"] = json!(std::net::Ipv4Addr::from(ip).to_string());
-        let cookies: Vec<_> = cookies.iter().map(|value| format!("refresh_token={value}")).collect();
-        if in_header {
-            event["headers"]["cookie"] = json!(cookies.join("; "));
-        } else {
-            event["cookies"] = json!(cookies);
-        }
-        event
-    })
+    let gateway = prop::sample::select(Gateway::ALL.to_vec());
+    (whole, cookies, any::<bool>(), gateway).prop_map(
+        |((method, headers, body, base64, path, ip), cookies, in_header, gateway)| {
+            let mut event =
+                event(json!({"headers": headers, "body": body, "isBase64Encoded": base64, "rawPath": path}));
+            (event["rawQueryString"], event["requestContext"]["http"]["method"]) = (json!(path), json!(method));
+            event["requestContext"]["http"]["sourceIp"] = json!(std::net::Ipv4Addr::from(ip).to_string());
+            let cookies: Vec<_> = cookies.iter().map(|value| format!("refresh_token={value}")).collect();
+            if in_header {
+                event["headers"]["cookie"] = json!(cookies.join("; "));
+            } else {
+                event["cookies"] = json!(cookies);
+            }
+            gateway.event(&event)
+        },
+    )
 }
 
 #[test]

@@ -10,6 +10,7 @@ pub mod request;
 pub mod response;
 
 use lambda_http::{Body, Request, Response};
+use rondo_shared::boot::Obstacle;
 use rondo_shared::config::{Common, ConfigError, FrontDoorSecret, Reader};
 use rondo_shared::keyring::KeyringError;
 use rondo_shared::keyring::source::Keyring;
@@ -53,6 +54,17 @@ pub enum BootError {
     /// There are keys, and they are of no use.
     #[error(transparent)]
     Keyring(KeyringError),
+}
+
+impl Obstacle for BootError {
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Keyring(KeyringError::Unreadable(_)) => true,
+            Self::Keyring(KeyringError::Invalid(_) | KeyringError::NoKeys(_))
+            | Self::NotConfigured(_)
+            | Self::Config(_) => false,
+        }
+    }
 }
 
 impl From<KeyringError> for BootError {

@@ -7,7 +7,8 @@
 //!
 //! The limits come before the hash, the address's first. Whatever is wrong with a name or a password, the calls made,
 //! the one hash computed and the error are the same, so that neither the answer nor the log nor the time taken tells an
-//! unknown user, or one that may not sign in, from a wrong password.
+//! unknown user, or one that may not sign in, from a wrong password. That holds too where a team's own system has written
+//! a password or a profile that cannot be read: nobody signs in by it, and the log line alone says so.
 
 use rondo_shared::directory;
 use rondo_shared::identity::{Client, FamilyId, Subject};
@@ -15,7 +16,7 @@ use rondo_shared::limit::{Admission, AdmitError};
 use rondo_shared::mint::TokenPair;
 use rondo_shared::moment::{Moment, Timestamp};
 use rondo_shared::session::{self, Issuing, NewSession, OpenError};
-use rondo_shared::store::item::{AccountStatus, UserProfile};
+use rondo_shared::store::item::{AccountStatus, Credential, UserProfile};
 use rondo_shared::store::{Meter, Store, StoreError};
 use rondo_shared::token::SigningError;
 
@@ -32,6 +33,10 @@ pub enum LoginError {
     /// The name and the password are not those of a user who may sign in. Which of it, nobody is told.
     #[error("the name and password are not those of a user who may sign in")]
     WrongCredentials,
+    /// The user's password or profile stands and cannot be read, so that no password is the user's. Only the operator is
+    /// told.
+    #[error("nobody can sign in by this name: {0}")]
+    MalformedAccount(StoreError),
     /// No hash could be computed.
     #[error(transparent)]
     Hashing(#[from] HashingError),
@@ -97,11 +102,11 @@ impl<V: Verifier> Logins<V> {
         Ok(Attempt { subject, password, client })
     }
 
-    /// Tries the password: two reads at once, and one hash, whoever the user is said to be. The status is read here as
+    /// Tries the password: two reads at once, and one hash, whoever the user is said to be and whatever stands. The status is read here as
     /// well as checked when the session is opened, so that a suspended user's right password costs what a wrong one does.
     ///
     /// # Errors
-    /// [`LoginError::WrongCredentials`] is a refusal; the others may pass.
+    /// [`LoginError::WrongCredentials`] and [`LoginError::MalformedAccount`] are refusals; the others may pass.
     pub async fn verify<S: Store>(
         &self,
         attempt: Attempt,
@@ -114,16 +119,30 @@ impl<V: Verifier> Logins<V> {
             directory::credential(&policy.tenant, &subject, store, meter),
             directory::profile(&policy.tenant, &subject, true, store, meter),
         );
-        let stored = credential?.as_ref().map(StoredHash::read).transpose()?;
-        let profile = profile?.as_ref().map(UserProfile::from_item).transpose()?;
-        let known = stored.is_some();
-        let matches = self.verifier.matches(&password, &stored.unwrap_or_else(StoredHash::nobodys))?;
+        let read = |credential: Option<Credential>| credential.as_ref().map(StoredHash::read).transpose();
+        let stored = readable(credential.and_then(read))?;
+        let profile = readable(profile.and_then(|item| item.as_ref().map(UserProfile::from_item).transpose()))?;
+        let (hash, known) = match &stored {
+            Ok(Some(hash)) => (hash.clone(), true),
+            Ok(None) | Err(_) => (StoredHash::nobodys(), false),
+        };
+        let matches = self.verifier.matches(&password, &hash)?;
+        let profile = stored.and(profile).map_err(LoginError::MalformedAccount)?;
         let is_active = profile.is_some_and(|profile| profile.status == AccountStatus::Active);
         if known && matches && is_active {
             Ok(VerifiedLogin { subject, client })
         } else {
             Err(LoginError::WrongCredentials)
         }
+    }
+}
+
+/// What stands and cannot be read, apart from a store that gave no answer.
+fn readable<T>(read: Result<T, StoreError>) -> Result<Result<T, StoreError>, StoreError> {
+    match read {
+        Ok(read) => Ok(Ok(read)),
+        Err(error @ StoreError::Malformed { .. }) => Ok(Err(error)),
+        Err(error) => Err(error),
     }
 }
 

@@ -312,3 +312,39 @@ async fn neither_answers_nor_the_log_nor_debug_show_a_password() {
     assert!(!stored.contains(PASSWORD), "only the hash is kept");
     assert!(stored.contains("$argon2id$v=19$m=19456,t=2,p=1$"));
 }
+
+#[tokio::test]
+async fn a_password_or_profile_that_cannot_be_read_is_nobodys_and_the_log_alone_tells_which() {
+    let world = World::new().await;
+    let unknown = world.send(from_address(basic("nobody", PASSWORD), "198.51.100.250"), secs(1)).await;
+    unknown.assert_unauthorized();
+    let good = world.dynamo.items("USER#elastic#user-1");
+    let hash = |item: &Value| item["password_hash"]["S"].as_str().unwrap_or_default().to_owned();
+    let secret = good.iter().map(hash).find(|hash| !hash.is_empty()).unwrap();
+    for (n, (sk, attribute, value, told)) in (0..).zip([
+        ("PASSWORD", "password_hash", json!({"S": "$2b$12$abcdefghijklmnopqrstuv"}), "password_hash is not $argon2id$"),
+        (
+            "PASSWORD",
+            "password_hash",
+            json!({"S": secret.replace("m=19456", "m=4096")}),
+            "password_hash is not $argon2id$",
+        ),
+        ("PASSWORD", "password_hash", json!({"N": "5"}), "password_hash is not text"),
+        ("PROFILE", "status", json!({"S": "on leave"}), "status is unknown"),
+    ]) {
+        let mut items = good.clone();
+        items.retain(|item| item["sk"]["S"] == sk);
+        items[0][attribute] = value;
+        world.dynamo.put(&items);
+        world.take_hashes();
+        let answer = world.send(from_address(basic("user-1", PASSWORD), &format!("198.51.100.{n}")), secs(1)).await;
+        answer.assert_unauthorized();
+        assert_eq!(answer.response.body().as_ref(), unknown.response.body().as_ref(), "{told}");
+        assert_eq!(answer.line.usage, unknown.line.usage, "{told}");
+        assert_eq!((world.take_hashes(), answer.line.cause), (1, Some("malformed_account")), "{told}");
+        let error = answer.line.error.unwrap();
+        assert!(error.contains(told) && !error.contains("$2b$") && !error.contains("m=4096"), "{error}");
+        world.dynamo.put(&good);
+    }
+    world.sign_in("user-1", PASSWORD, secs(600)).await.ok();
+}

@@ -11,6 +11,7 @@ use ed25519_dalek::SigningKey;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use rondo_shared::wire::Event;
+use rondo_tests::Gateway;
 use serde_json::{Value, json};
 use world::{
     CONSOLE, PASSWORD, T0, World, active_key, authorized, bearer, changed, claims_of, event, from_address, good_header,
@@ -231,7 +232,8 @@ fn whatever_is_sent_gets_a_declared_answer_and_no_mutated_token_is_ever_good() {
         (world, token)
     });
     let mut runner = TestRunner::new(Config { cases: 400, failure_persistence: None, ..Config::default() });
-    let ran = runner.run(&events(), |(mut event, sent)| {
+    let gateways = prop::sample::select(Gateway::ALL.to_vec());
+    let ran = runner.run(&(events(), gateways), |((mut event, sent), gateway)| {
         let mut presented = None;
         match sent {
             Sent::Mutated(mutation) => {
@@ -251,12 +253,13 @@ fn whatever_is_sent_gets_a_declared_answer_and_no_mutated_token_is_ever_good() {
             Sent::Odd(value) => event["headers"]["authorization"] = value,
             Sent::Nothing => {}
         }
+        let is_post = event["requestContext"]["http"]["method"] == "POST";
+        let event = gateway.event(&event);
         if Event::from_json(&event.to_string()).is_err() {
             return Ok(());
         }
         // What holds for every answer is asserted where it is received.
         let answer = runtime.block_on(world.send(event.clone(), secs(1)));
-        let is_post = event["requestContext"]["http"]["method"] == "POST";
         let is_the_token = presented.as_ref().is_some_and(|presented| *presented == token);
         prop_assert!(answer.status != 200 || is_the_token, "{}: {event}", answer.status);
         prop_assert!(!is_post || is_the_token || matches!(answer.status, 401 | 429), "{}: {event}", answer.status);

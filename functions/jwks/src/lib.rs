@@ -10,6 +10,7 @@ pub mod request;
 pub mod response;
 
 use lambda_http::{Body, Request, Response};
+pub use rondo_shared::boot::BootError;
 use rondo_shared::config::{ConfigError, Reader};
 use rondo_shared::keyring::KeyringError;
 use rondo_shared::keyring::source::{KeyringSource, PublishedKeys};
@@ -26,17 +27,6 @@ use crate::response::Outcome;
 pub struct App {
     policy: Policy,
     keys: PublishedKeys,
-}
-
-/// Why the function cannot serve.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BootError {
-    /// Variables are missing or wrong.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// There are no keys that can be published.
-    #[error(transparent)]
-    Keyring(#[from] KeyringError),
 }
 
 /// Reads all settings of this function.

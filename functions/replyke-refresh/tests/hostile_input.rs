@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use rondo_shared::wire::Event;
 use rondo_tests::world::moment;
-use rondo_tests::{Fault, T0, secs};
+use rondo_tests::{Fault, Gateway, T0, secs};
 use serde_json::{Value, json};
 use world::{
     Answer, NOBODY, SECRET_KEYS, World, assert_common, assert_says, claims_of, cookie_event, event, from_address,
@@ -164,23 +164,27 @@ fn whatever_is_sent_is_answered_as_the_contract_says() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let world = runtime.block_on(World::new());
     let config = Config { cases: 3_000, failure_persistence: None, ..Config::default() };
-    let outcome = TestRunner::new(config).run(&(events(), prop::option::of(any::<String>())), |(mut event, cookie)| {
-        if let Some(cookie) = cookie {
-            event["cookies"] = json!([format!("replyke-refresh-jwt={cookie}")]);
-        }
-        let answer = answer_to(&runtime, &world, &event);
-        assert_common(&answer);
-        let body = answer.json();
-        match answer.status {
-            200 => prop_assert_eq!(answer.text(), NOBODY),
-            204 => prop_assert_eq!(answer.text(), ""),
-            429 => prop_assert!(body.is_null()),
-            400 | 403 | 405 | 413 => prop_assert!(body["error"].is_string() && body["code"].is_string()),
-            other => prop_assert!(false, "{}", other),
-        }
-        prop_assert_eq!(answer.line.usage.calls, 0);
-        Ok(())
-    });
+    let gateways = prop::sample::select(Gateway::ALL.to_vec());
+    let outcome = TestRunner::new(config).run(
+        &(events(), prop::option::of(any::<String>()), gateways),
+        |(mut event, cookie, gateway)| {
+            if let Some(cookie) = cookie {
+                event["cookies"] = json!([format!("replyke-refresh-jwt={cookie}")]);
+            }
+            let answer = answer_to(&runtime, &world, &gateway.event(&event));
+            assert_common(&answer);
+            let body = answer.json();
+            match answer.status {
+                200 => prop_assert_eq!(answer.text(), NOBODY),
+                204 => prop_assert_eq!(answer.text(), ""),
+                429 => prop_assert!(body.is_null()),
+                400 | 403 | 405 | 413 => prop_assert!(body["error"].is_string() && body["code"].is_string()),
+                other => prop_assert!(false, "{}", other),
+            }
+            prop_assert_eq!(answer.line.usage.calls, 0);
+            Ok(())
+        },
+    );
     outcome.unwrap();
 }
 

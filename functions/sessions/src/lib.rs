@@ -20,6 +20,7 @@ pub mod request;
 pub mod response;
 
 use lambda_http::{Body, Request, Response};
+pub use rondo_shared::boot::BootError;
 use rondo_shared::config::{Common, ConfigError, FrontDoorSecret, Reader};
 use rondo_shared::directory;
 use rondo_shared::identity::{Client, FamilyId};
@@ -43,17 +44,6 @@ pub struct App<S> {
     products: Products,
     front_door_secret: Option<FrontDoorSecret>,
     store: S,
-}
-
-/// Why the function cannot serve.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BootError {
-    /// Variables are missing or wrong.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// There are no keys.
-    #[error(transparent)]
-    Keyring(#[from] KeyringError),
 }
 
 /// Reads all settings of this function, and of each product those that opening a session asks for.

@@ -148,14 +148,14 @@ fn opened(begun: &Begun, tokens: &FirstTokens) -> Value {
 }
 
 fn listed(session: &SessionState, now: Timestamp, not_before: Option<Timestamp>) -> Value {
-    let SessionState { entry, live, .. } = session;
-    // The one who used it last is the one who put the newest generation.
-    let client = live.as_ref().map(|live| &live.client);
+    let SessionState { entry, last, .. } = session;
+    // The one who used it last is the one who put the last generation that was given out.
+    let client = last.as_ref().map(|last| &last.client);
     json!({
         "family": entry.family.to_string(),
         "state": session.state_under(now, not_before),
         "opened_at": entry.opened_at.iso8601(),
-        "last_used_at": live.as_ref().map(|live| live.minted_at.iso8601()),
+        "last_used_at": last.as_ref().map(|last| last.minted_at.iso8601()),
         "ip": client.map(Client::ip).filter(|ip| ip != "-"),
         "user_agent": client.map(Client::user_agent).filter(|agent| !agent.is_empty()),
         "label": entry.label,

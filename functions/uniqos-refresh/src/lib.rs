@@ -8,6 +8,7 @@ pub mod request;
 pub mod response;
 
 use lambda_http::{Body, Request, Response};
+pub use rondo_shared::boot::BootError;
 use rondo_shared::config::{Common, ConfigError, FrontDoorSecret, Reader};
 use rondo_shared::keyring::KeyringError;
 use rondo_shared::keyring::source::Keyring;
@@ -17,13 +18,13 @@ use rondo_shared::mint::{TokenPair, mint};
 use rondo_shared::moment::{Moment, Timestamp};
 use rondo_shared::rotation::{RotateError, Rotated, SealedFamilies, rotate};
 use rondo_shared::store::item::Quota;
-use rondo_shared::store::{Meter, Store};
+use rondo_shared::store::{Meter, Store, StoreError};
 use rondo_shared::token::{Presented, SigningError};
 use rondo_shared::wire::client_of;
 
 use crate::policy::{PRODUCT, Policy};
 use crate::quota::QuotaMemory;
-use crate::request::{ExtractError, extract};
+use crate::request::{ExtractError, SettleError, extract, settle};
 
 /// The function with everything that it keeps between requests.
 #[derive(Debug)]
@@ -36,17 +37,6 @@ pub struct App<S> {
     addresses: LocalBuckets,
     sealed: SealedFamilies,
     quotas: QuotaMemory,
-}
-
-/// Why the function cannot serve.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BootError {
-    /// Variables are missing or wrong.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// There are no keys.
-    #[error(transparent)]
-    Keyring(#[from] KeyringError),
 }
 
 /// Reads all settings of this function.
@@ -90,6 +80,9 @@ pub enum Failure {
     /// It presented nothing.
     #[error(transparent)]
     Extract(#[from] ExtractError),
+    /// It presented several sessions, and which one is meant could not be found out.
+    #[error("which of several sessions is meant could not be found out: {0}")]
+    Settle(StoreError),
     /// It was not admitted.
     #[error("{error}")]
     Admit {
@@ -104,6 +97,16 @@ pub enum Failure {
     /// A key did not sign.
     #[error(transparent)]
     Signing(#[from] SigningError),
+}
+
+impl From<SettleError> for Failure {
+    fn from(error: SettleError) -> Self {
+        match error {
+            SettleError::Unsettled(error) => Self::Extract(error),
+            SettleError::Sealed(cause) => Self::Admit { error: AdmitError::Sealed(cause), quota: None },
+            SettleError::Store(error) => Self::Settle(error),
+        }
+    }
 }
 
 /// Answers one request, and says what the log line is to say of it.
@@ -127,7 +130,8 @@ async fn walk<S: Store>(
     seen: &mut Option<response::Seen>,
 ) -> Result<(Rotated, TokenPair), Failure> {
     let client = client_of(request, app.front_door_secret.as_ref());
-    let presented = extract(request, &client, &app.policy, &app.keyring, &app.addresses, moment)?;
+    let credentials = extract(request, &client, &app.policy, &app.keyring, &app.addresses, moment)?;
+    let presented = settle(credentials, &app.sealed, &app.store, meter).await?;
     *seen = Some(response::Seen::of(&presented));
     let admitted = admit(app, moment, presented, meter).await?;
     let rotated = rotate(admitted, &app.policy.rotation, &app.sealed, &app.store, moment, meter).await?;

@@ -1,23 +1,23 @@
 //! Cold start only: boot once, then for each event read the clock and call `handle`.
 
-use std::sync::Arc;
-use std::time::Instant;
-
-use lambda_http::{Body, Request, Response};
 use rondo_shared::config::Reader;
+use rondo_shared::log;
 use rondo_shared::moment::Moment;
 use rondo_shared::store::dynamo::DynamoStore;
-use rondo_shared::{log, wire};
-use ulid::Ulid;
+use uniqos_refresh::policy::{PRODUCT, documentation_url};
 use uniqos_refresh::{App, BootError, configure, handle, response};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     log::init();
-    let app = boot().await.map(Arc::new).inspect_err(|error| {
-        tracing::error!(%error, "the function cannot serve: mend its configuration and deploy again");
-    });
-    wire::serve(move |request| answer(app.clone(), request)).await
+    let documentation_url = documentation_url(&mut Reader::from_environment());
+    rondo_shared::boot::run(
+        PRODUCT,
+        boot,
+        |app, moment, request| async move { handle(&app, &moment, &request).await },
+        move |_, _, request_id| response::not_started(&documentation_url, request_id),
+    )
+    .await
 }
 
 /// Reads settings and keys and opens the store's connection, before the first event.
@@ -27,19 +27,4 @@ async fn boot() -> Result<App<DynamoStore>, BootError> {
     store.warm_up().await;
     let now = Moment::read().map_or(rondo_shared::moment::Timestamp::from_millis(0), |moment| moment.now);
     Ok(App::new(common, policy, store, now)?)
-}
-
-async fn answer(app: Result<Arc<App<DynamoStore>>, BootError>, request: Request) -> Response<Body> {
-    let started = Instant::now();
-    let moment = match Moment::read() {
-        Ok(moment) => moment,
-        Err(error) => {
-            tracing::error!(%error, "no request can be answered without randomness");
-            return response::not_started(Ulid::nil());
-        }
-    };
-    let Ok(app) = app else { return response::not_started(moment.request_id) };
-    let (response, line) = handle(&app, &moment, &request).await;
-    line.emit(started.elapsed());
-    response
 }

@@ -37,6 +37,9 @@ pub const BODY_MAX_BYTES: usize = 16 * 1024;
 /// and domain; more than a few are an attack, and each costs a signature check.
 pub const COOKIES_MAX: usize = 16;
 
+/// Where the product's own documentation explains errors.
+const DOCUMENTATION_URL: &str = "https://docs.uniqos.com/errors";
+
 /// All of the product's settings.
 #[derive(Clone, Debug)]
 pub struct Policy {
@@ -102,7 +105,7 @@ impl Policy {
                 same_site: SameSite::Strict,
                 secure: !common.insecure_cookies,
             },
-            documentation_url: reader.text("UNIQOS_DOCUMENTATION_URL", "https://docs.uniqos.com/errors"),
+            documentation_url: documentation_url(reader),
         }
     }
 
@@ -114,6 +117,11 @@ impl Policy {
             None => keys::bucket("uniqos-user", &[subject.as_str()]),
         }
     }
+}
+
+/// Where errors are explained, which a function that could not start has to say too. No text is wrong for it.
+pub fn documentation_url(reader: &mut Reader) -> String {
+    reader.text("UNIQOS_DOCUMENTATION_URL", DOCUMENTATION_URL)
 }
 
 /// The product's one tenant.

@@ -1,20 +1,26 @@
 //! Wire to `Presented`: what a request must be before anything is asked of the store. No IO.
 //!
 //! In this order: cross-site, the body's form, the cookies. Of several cookies the one that verifies counts, so that a
-//! stray one of an older path or domain locks nobody out.
+//! stray one of an older path or domain locks nobody out. Where those of several sessions verify, the one that has not
+//! ended is meant: a session that was signed out stays in a jar under another path or domain. Finding that out is the
+//! one thing here that may ask the store ([`settle`]), and it is charged to the address first.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use lambda_http::Request;
+use lambda_http::http::HeaderMap;
 use rondo_shared::keyring::KeyringError;
 use rondo_shared::keyring::source::Keyring;
 use rondo_shared::limit::{Limited, LocalBuckets};
 use rondo_shared::moment::Moment;
+use rondo_shared::rotation::SealedFamilies;
+use rondo_shared::store::item::Cause;
+use rondo_shared::store::{Meter, Store, StoreError};
 use rondo_shared::token::{Presented, TokenError, UnverifiedToken, VerifyError};
 use rondo_shared::wire::cookies;
 
 use crate::policy::{BODY_MAX_BYTES, COOKIE_NAME, COOKIES_MAX, Policy};
-use rondo_shared::identity::Client;
+use rondo_shared::identity::{Client, FamilyId};
 
 /// Why a request presents nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,9 +43,14 @@ pub enum ExtractError {
     /// No refresh cookie is of a token's form.
     #[error("the refresh cookie is malformed: {0}")]
     MalformedCookie(TokenError),
-    /// Cookies of several families verify: which session is meant, nobody can tell.
+    /// Cookies of several families verify, and more than one of these has not ended: which session is meant, nobody can
+    /// tell.
     #[error("there are refresh cookies of several sessions")]
     SeveralFamilies,
+    /// More cookies are of a token's form than are looked at, and of those that were none verifies. One that was not may
+    /// be good, so that nobody can say that none is.
+    #[error("there are too many refresh cookies to look at")]
+    TooManyCookies,
     /// No refresh cookie verifies.
     #[error(transparent)]
     Unverified(TokenError),
@@ -51,7 +62,17 @@ pub enum ExtractError {
     AddressLimited(Limited),
 }
 
-/// Extracts the presented token. A request that presents none is charged to its address, in memory.
+/// What the cookies present.
+#[derive(Debug)]
+pub enum Credentials {
+    /// One session's token.
+    One(Presented),
+    /// Those of several sessions, one of each: [`settle`] finds out which is meant.
+    Several(Vec<Presented>),
+}
+
+/// Extracts the presented token. A request that presents none, or those of several sessions, is charged to its address,
+/// in memory.
 ///
 /// # Errors
 /// [`ExtractError`]; only [`ExtractError::Keys`] may pass.
@@ -62,7 +83,7 @@ pub fn extract(
     keyring: &Keyring,
     addresses: &LocalBuckets,
     moment: &Moment,
-) -> Result<Presented, ExtractError> {
+) -> Result<Credentials, ExtractError> {
     if !policy.cross_site.allows(request.headers()) {
         return Err(ExtractError::CrossSite);
     }
@@ -70,8 +91,8 @@ pub fn extract(
     let presented =
         check_body(request.body().as_ref()).and_then(|()| authenticate(request, client, policy, keyring, moment));
     match presented {
-        Ok(_) | Err(ExtractError::Keys(_)) => presented,
-        Err(_) => match addresses.charge(&network, moment.now) {
+        Ok(Credentials::One(_)) | Err(ExtractError::Keys(_)) => presented,
+        Ok(Credentials::Several(_)) | Err(_) => match addresses.charge(&network, moment.now) {
             Ok(_) => presented,
             Err(limited) => Err(ExtractError::AddressLimited(limited)),
         },
@@ -98,27 +119,97 @@ fn authenticate(
     policy: &Policy,
     keyring: &Keyring,
     moment: &Moment,
-) -> Result<Presented, ExtractError> {
-    let mut verified: Vec<Presented> = Vec::new();
+) -> Result<Credentials, ExtractError> {
+    let mut newest = BTreeMap::new();
     let mut worst = ExtractError::NoCookie;
     let values = cookies::values(request.headers(), COOKIE_NAME);
-    let parsed: Vec<_> = values.iter().map(|value| UnverifiedToken::parse(value)).collect();
-    if let Some(Err(error)) = parsed.iter().find(|token| token.is_err()) {
+    let (parsed, malformed): (Vec<_>, Vec<_>) =
+        values.iter().map(|value| UnverifiedToken::parse(value)).partition(Result::is_ok);
+    if let Some(Err(error)) = malformed.first() {
         worst = ExtractError::MalformedCookie(*error);
     }
+    let is_crowd = parsed.len() > COOKIES_MAX;
     for token in parsed.into_iter().flatten().take(COOKIES_MAX) {
         match verify(token, client.clone(), policy, keyring, moment) {
-            Ok(presented) => verified.push(presented),
+            Ok(presented) => keep_newer(&mut newest, presented),
             Err(error) if rank(&error) > rank(&worst) => worst = error,
             Err(_) => {}
         }
     }
-    let families: BTreeSet<_> = verified.iter().map(|presented| presented.claims().sid).collect();
-    if families.len() > 1 {
-        return Err(ExtractError::SeveralFamilies);
+    let mut presented: Vec<Presented> = newest.into_values().collect();
+    match (presented.len(), presented.pop(), worst) {
+        (1, Some(one), _) => Ok(Credentials::One(one)),
+        (_, Some(last), _) => {
+            presented.push(last);
+            Ok(Credentials::Several(presented))
+        }
+        (_, None, worst @ ExtractError::Keys(_)) => Err(worst),
+        (_, None, _) if is_crowd => Err(ExtractError::TooManyCookies),
+        (_, None, worst) => Err(worst),
     }
-    // Two cookies of one family: the newer generation is the one that the client was given last.
-    verified.into_iter().max_by_key(|presented| presented.claims().generation).ok_or(worst)
+}
+
+/// Two cookies of one family: the newer generation is the one that the client was given last.
+fn keep_newer(newest: &mut BTreeMap<FamilyId, Presented>, presented: Presented) {
+    let (family, generation) = (presented.claims().sid, presented.claims().generation);
+    if newest.get(&family).is_none_or(|kept| kept.claims().generation <= generation) {
+        newest.insert(family, presented);
+    }
+}
+
+/// Why none of several sessions is the one that is meant.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SettleError {
+    /// More than one of them has not ended.
+    #[error(transparent)]
+    Unsettled(ExtractError),
+    /// All of them have ended; this is the newest one's cause.
+    #[error("every presented session has ended")]
+    Sealed(Cause),
+    /// The store gave no answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Of several sessions the one that is meant: the only one that has not ended. A seal is final, so that a session found
+/// ended cannot be the one that the user is in, and serving the other is what would happen without the stray cookie. The
+/// store is asked of no more families than cookies are looked at, and of none that this instance knows to be sealed.
+///
+/// # Errors
+/// [`SettleError`]; only [`SettleError::Store`] may pass.
+pub async fn settle<S: Store>(
+    credentials: Credentials,
+    sealed: &SealedFamilies,
+    store: &S,
+    meter: &Meter,
+) -> Result<Presented, SettleError> {
+    let several = match credentials {
+        Credentials::One(presented) => return Ok(presented),
+        Credentials::Several(several) => several,
+    };
+    let (mut standing, mut ended) = (None, None);
+    for presented in several {
+        let claims = presented.claims();
+        match sealed.ask(&claims.tenant, claims.sid, store, meter).await? {
+            Some(cause) => ended = Some(cause),
+            None if standing.is_none() => standing = Some(presented),
+            None => return Err(SettleError::Unsettled(ExtractError::SeveralFamilies)),
+        }
+    }
+    match (standing, ended) {
+        (Some(only), _) => Ok(only),
+        (None, Some(cause)) => Err(SettleError::Sealed(cause)),
+        (None, None) => Err(SettleError::Unsettled(ExtractError::NoCookie)),
+    }
+}
+
+/// Whether every refresh cookie that a request carries was looked at, and there is one: only then may a client be told to
+/// forget its cookie, since one that nobody looked at may be good.
+#[must_use]
+pub fn were_all_looked_at(headers: &HeaderMap) -> bool {
+    let values = cookies::values(headers, COOKIE_NAME);
+    let of_tokens_form = values.iter().filter(|value| UnverifiedToken::parse(value).is_ok()).count();
+    (1..=COOKIES_MAX).contains(&of_tokens_form)
 }
 
 /// Of several cookies that all fail, which failure is told: one that may pass before one that proves something before
@@ -134,6 +225,7 @@ const fn rank(error: &ExtractError) -> u8 {
         | ExtractError::BodyNotObject
         | ExtractError::NoCookie
         | ExtractError::SeveralFamilies
+        | ExtractError::TooManyCookies
         | ExtractError::AddressLimited(_) => 0,
     }
 }

@@ -18,7 +18,7 @@ use ulid::Ulid;
 
 use crate::Failure;
 use crate::policy::{PRODUCT, Policy};
-use crate::request::ExtractError;
+use crate::request::{ExtractError, were_all_looked_at};
 
 /// What became of a request.
 #[derive(Debug)]
@@ -54,6 +54,12 @@ const SEVERAL_SESSIONS: Declared = declared(
     VALIDATION.0,
     VALIDATION.1,
     "The request carries refresh cookies of several sessions.",
+);
+const TOO_MANY_COOKIES: Declared = declared(
+    StatusCode::BAD_REQUEST,
+    VALIDATION.0,
+    VALIDATION.1,
+    "The request carries too many refresh cookies to look at.",
 );
 const UNPROCESSABLE: Declared =
     declared(StatusCode::UNPROCESSABLE_ENTITY, VALIDATION.0, VALIDATION.1, "The request is not of the expected form.");
@@ -106,7 +112,8 @@ pub fn render(
         Outcome::Walked(Ok((rotated, pair))) => granted(reply(StatusCode::OK), rotated, pair, policy, moment),
         Outcome::Walked(Err(failure)) => {
             let error = error_of(failure);
-            refused(reply(error.status), error, failure, policy, moment)
+            let may_clear = were_all_looked_at(request);
+            refused(reply(error.status), error, failure, may_clear, policy, moment)
         }
         Outcome::Preflight => {
             let preflight = policy.cross_site.preflight_headers(request);
@@ -137,9 +144,10 @@ pub fn render(
 }
 
 /// The answer of a function that could not start: an error of ours, as the contract has it, and nothing else.
+/// `documentation_url` is the one setting that it needs; see [`crate::policy::documentation_url`].
 #[must_use]
-pub fn not_started(request_id: Ulid) -> Response<Body> {
-    let body = envelope(&INTERNAL, &Value::Null, "", request_id);
+pub fn not_started(documentation_url: &str, request_id: Ulid) -> Response<Body> {
+    let body = envelope(&INTERNAL, &Value::Null, documentation_url, request_id);
     Reply::new(INTERNAL.status, request_id).json(&body)
 }
 
@@ -155,7 +163,14 @@ fn granted(reply: Reply, rotated: &Rotated, pair: &TokenPair, policy: &Policy, m
         }))
 }
 
-fn refused(reply: Reply, error: &Declared, failure: &Failure, policy: &Policy, moment: &Moment) -> Response<Body> {
+fn refused(
+    reply: Reply,
+    error: &Declared,
+    failure: &Failure,
+    may_clear: bool,
+    policy: &Policy,
+    moment: &Moment,
+) -> Response<Body> {
     let reply = match limit_of(failure) {
         Some(limited) => rate_headers(reply, limited.limit, 0, limited.full_at)
             .header("retry-after", &limited.retry_after_secs().to_string()),
@@ -163,11 +178,15 @@ fn refused(reply: Reply, error: &Declared, failure: &Failure, policy: &Policy, m
     };
     let reply = match failure {
         Failure::Admit { quota: Some(quota), .. } => quota_headers(reply, quota),
-        Failure::Admit { quota: None, .. } | Failure::Extract(_) | Failure::Rotate(_) | Failure::Signing(_) => reply,
+        Failure::Admit { quota: None, .. }
+        | Failure::Extract(_)
+        | Failure::Settle(_)
+        | Failure::Rotate(_)
+        | Failure::Signing(_) => reply,
     };
-    // Only a token that is no good is taken away from its client, never one that we failed to judge.
+    // Only a token that is no good is taken away from its client, never one that we failed to judge or did not look at.
     let reply = match error.status {
-        StatusCode::UNAUTHORIZED => reply.header("set-cookie", &policy.cookie.clear()),
+        StatusCode::UNAUTHORIZED if may_clear => reply.header("set-cookie", &policy.cookie.clear()),
         _ => reply,
     };
     reply.json(&envelope(error, &details_of(failure), &policy.documentation_url, moment.request_id))
@@ -208,11 +227,13 @@ const fn error_of(failure: &Failure) -> &'static Declared {
             ExtractError::BodyTooLarge => &BODY_TOO_LARGE,
             ExtractError::BodyNotJson => &MALFORMED_BODY,
             ExtractError::SeveralFamilies => &SEVERAL_SESSIONS,
+            ExtractError::TooManyCookies => &TOO_MANY_COOKIES,
             ExtractError::BodyNotObject | ExtractError::MalformedCookie(_) => &UNPROCESSABLE,
             ExtractError::NoCookie | ExtractError::Unverified(_) => &UNAUTHENTICATED,
             ExtractError::Keys(_) => &INTERNAL,
             ExtractError::AddressLimited(_) => &LIMITED,
         },
+        Failure::Settle(_) => &INTERNAL,
         Failure::Admit { error, .. } => match error {
             AdmitError::Sealed(_) => &UNAUTHENTICATED,
             AdmitError::Limited { .. } => &LIMITED,
@@ -231,7 +252,9 @@ const fn limit_of(failure: &Failure) -> Option<Limited> {
     match failure {
         Failure::Extract(ExtractError::AddressLimited(limited))
         | Failure::Admit { error: AdmitError::Limited { limited, .. }, .. } => Some(*limited),
-        Failure::Extract(_) | Failure::Admit { .. } | Failure::Rotate(_) | Failure::Signing(_) => None,
+        Failure::Extract(_) | Failure::Settle(_) | Failure::Admit { .. } | Failure::Rotate(_) | Failure::Signing(_) => {
+            None
+        }
     }
 }
 
@@ -247,7 +270,9 @@ fn details_of(failure: &Failure) -> Value {
                 if too_long { "must not be over 4096 bytes" } else { "must be three base64url parts of JSON" };
             json!([{"field": COOKIE_FIELD, "message": message}])
         }
-        Failure::Extract(_) | Failure::Admit { .. } | Failure::Rotate(_) | Failure::Signing(_) => Value::Null,
+        Failure::Extract(_) | Failure::Settle(_) | Failure::Admit { .. } | Failure::Rotate(_) | Failure::Signing(_) => {
+            Value::Null
+        }
     }
 }
 
@@ -273,12 +298,14 @@ const fn words(outcome: &Outcome) -> (&'static str, Option<&'static str>) {
             ExtractError::NoCookie => ("invalid", Some("no_cookie")),
             ExtractError::MalformedCookie(_) => ("invalid", Some("malformed_cookie")),
             ExtractError::SeveralFamilies => ("invalid", Some("several_families")),
+            ExtractError::TooManyCookies => ("invalid", Some("too_many_cookies")),
             ExtractError::Unverified(TokenError::Expired) => ("invalid", Some("expired")),
             ExtractError::Unverified(TokenError::SessionsEnded) => ("refused", Some("sessions_not_before")),
             ExtractError::Unverified(_) => ("invalid", Some("unverified_token")),
             ExtractError::Keys(_) => ("failed", Some("keyring")),
             ExtractError::AddressLimited(_) => ("limited", Some("address")),
         },
+        Failure::Settle(_) => ("failed", Some("store")),
         Failure::Admit { error, .. } => match error {
             AdmitError::Sealed(cause) => ("refused", Some(cause.as_str())),
             AdmitError::Limited { from_memory: true, .. } => ("limited", Some("bucket_remembered")),

@@ -8,6 +8,7 @@ use client::{
     QUOTA_HEADERS, assert_cleared, assert_common, assert_cookie_untouched, assert_error, assert_no_quota, drain, keys,
     listed, with_body, with_method,
 };
+use rondo_shared::config::Reader;
 use rondo_shared::identity::OrgKey;
 use rondo_shared::moment::Timestamp;
 use rondo_shared::store::item::Quota;
@@ -166,6 +167,8 @@ async fn without_a_cookie_that_counts_nobody_is_signed_in() {
         assert_error(&answer, 401, "authentication_error", "authentication");
         if clears {
             assert_cleared(&answer);
+        } else {
+            assert_cookie_untouched(&answer);
         }
     }
     world.refresh(&live, secs(100)).await.ok();
@@ -291,6 +294,90 @@ async fn a_failing_store_is_our_fault_and_the_cookie_works_afterwards() {
             let afterwards = world.refresh(&token, secs(2)).await;
             assert_eq!(afterwards.status, 200, "{operation}, {fault:?}: {}", afterwards.json());
         }
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_has_ended_does_not_stand_in_the_way_of_the_one_beside_it() {
+    for (order, asks) in [([0, 1], true), ([1, 0], true), ([0, 1], false)] {
+        let world = World::new().await;
+        let (ended, stale) = world.open_for("user-1", Some("acme"), T0).await;
+        let good = world.open(T0).await;
+        world.sign_out(ended, secs(1)).await;
+        if !asks {
+            assert_eq!(world.refresh(&stale, secs(2)).await.status, 401);
+        }
+        let sent = |good: &str| {
+            let cookies = order.map(|n| format!("uniqos_refresh={}", [stale.as_str(), good][n]));
+            event(json!({"cookies": cookies}))
+        };
+        let answer = world.send(sent(&good), secs(10)).await;
+        assert_eq!(answer.status, 200, "{order:?}: {}", answer.json());
+        // Of a session that the instance knows to have ended nothing is asked.
+        assert_eq!(answer.line.usage.calls, if asks { 5 } else { 4 });
+        let newest = answer.ok();
+        assert_eq!(world.send(sent(&newest), secs(20)).await.line.usage.calls, 4);
+    }
+}
+
+#[tokio::test]
+async fn where_every_presented_session_has_ended_the_user_is_signed_out() {
+    let world = World::new().await;
+    let mut cookies = Vec::new();
+    for _ in 0..3 {
+        let (family, token) = world.open_for("user-1", Some("acme"), T0).await;
+        world.sign_out(family, secs(1)).await;
+        cookies.push(format!("uniqos_refresh={token}"));
+    }
+    let answer = world.send(event(json!({"cookies": cookies})), secs(2)).await;
+    assert_error(&answer, 401, "authentication_error", "authentication");
+    assert_cleared(&answer);
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_tell_which_session_has_ended_takes_no_cookie_away() {
+    let world = World::new().await;
+    let (one, other) = (world.open(T0).await, world.open(T0).await);
+    let both = [format!("uniqos_refresh={one}"), format!("uniqos_refresh={other}")];
+    world.faults.queue_for_all_attempts("Query", &Fault::Refused);
+    let answer = world.send(event(json!({"cookies": both})), secs(1)).await;
+    assert_error(&answer, 500, "internal_error", "internal");
+    assert_cookie_untouched(&answer);
+}
+
+#[tokio::test]
+async fn asking_which_of_several_sessions_is_meant_is_limited_by_address() {
+    let world = World::with(&[("UNIQOS_ADDRESS_RATE_LIMIT", "1")]).await;
+    let (one, other) = (world.open(T0).await, world.open(T0).await);
+    let both = event(json!({"cookies": [format!("uniqos_refresh={one}"), format!("uniqos_refresh={other}")]}));
+    assert_error(&world.send(both.clone(), secs(1)).await, 400, "validation_error", "validation");
+    let limited = world.send(both, secs(1)).await;
+    assert_error(&limited, 429, "rate_limit_exceeded", "rate_limit");
+    assert_eq!(limited.line.usage.calls, 0);
+}
+
+#[tokio::test]
+async fn a_cookie_lives_for_a_second_at_least_while_its_token_is_good() {
+    let world = World::with(&[("UNIQOS_ABSOLUTE_SECS", "60")]).await;
+    for (millis_before_its_end, max_age) in [(1_000, 1), (999, 1), (1, 1), (1_001, 2)] {
+        let token = world.open(T0).await;
+        let answer = world.refresh(&token, millis(60_000 - millis_before_its_end)).await;
+        assert_eq!(answer.status, 200, "{}", answer.json());
+        assert!(answer.header("set-cookie").unwrap().ends_with(&format!("Max-Age={max_age}")), "{answer:?}");
+    }
+}
+
+#[test]
+fn a_function_that_could_not_start_says_where_its_error_is_explained() {
+    let id = ulid::Ulid::from_parts(1, 2);
+    let settings = [("UNIQOS_DOCUMENTATION_URL", "https://errors.example.com/")];
+    for (settings, base) in [(&settings[..], "https://errors.example.com/"), (&[], "https://docs.uniqos.com/errors")] {
+        let documentation_url = uniqos_refresh::policy::documentation_url(&mut Reader::new(settings.iter().copied()));
+        let response = uniqos_refresh::response::not_started(&documentation_url, id);
+        let body: serde_json::Value = serde_json::from_slice(response.body().as_ref()).unwrap();
+        assert_eq!((response.status().as_u16(), &body["error"]["code"]), (500, &json!("internal_error")));
+        assert_eq!(body["error"]["documentation_url"], format!("{base}#internal_error"));
+        assert_eq!(body["error"]["request_id"], id.to_string());
     }
 }
 

@@ -11,7 +11,7 @@ use proptest::test_runner::{Config, TestRunner};
 use rondo_shared::token::UnverifiedToken;
 use rondo_shared::wire::Event;
 use rondo_tests::world::{PUBLIC_KEY, event, keyring_document, keys, moment, refresh_event};
-use rondo_tests::{Answer, T0, World, secs};
+use rondo_tests::{Answer, Gateway, T0, World, secs};
 use serde_json::{Value, json};
 use ulid::Ulid;
 
@@ -185,6 +185,37 @@ async fn a_crowd_of_cookies_of_the_same_name_hides_no_good_one_and_costs_no_stor
     crowd.truncate(12);
     crowd.push(&newest);
     world.send(cookies(&crowd), secs(40)).await.ok();
+}
+
+#[tokio::test]
+async fn a_crowd_of_forged_cookies_takes_no_good_one_away() {
+    let world = World::new().await;
+    let good = world.open(T0).await;
+    let forged = |n: u8| signed(&good_header(), &claims_of(&good), &[100 + n; 32]);
+    let mut crowd: Vec<String> = (0..16).map(forged).collect();
+    let shown = |crowd: &[String]| cookies(&crowd.iter().map(String::as_str).collect::<Vec<_>>());
+
+    // All of them were looked at: none is good.
+    let answer = world.send(shown(&crowd), secs(1)).await;
+    assert_error(&answer, 401, "authentication_error", "sixteen forged ones");
+    assert!(answer.clears_cookie());
+
+    crowd.push(good.clone());
+    let answer = world.send(shown(&crowd), secs(2)).await;
+    assert_error(&answer, 400, "validation_error", "a good one behind them");
+    assert_eq!((answer.header("set-cookie"), answer.line.cause), (None, Some("too_many_cookies")));
+    assert_eq!(answer.line.usage.calls, 0);
+
+    // One that was looked at verifies and is of an ended session; the good one still was not looked at.
+    let (ended, stale) = world.open_for("user-1", Some("acme"), T0).await;
+    world.sign_out(ended, secs(3)).await;
+    crowd[0] = stale;
+    let answer = world.send(shown(&crowd), secs(4)).await;
+    assert_error(&answer, 401, "authentication_error", "an ended one before them");
+    assert_eq!(answer.header("set-cookie"), None);
+
+    crowd.swap(1, 16);
+    world.send(shown(&crowd), secs(5)).await.ok();
 }
 
 #[tokio::test]
@@ -371,7 +402,7 @@ enum Cookie {
     Text(String),
 }
 
-fn events() -> impl Strategy<Value = (Value, Vec<Cookie>, bool)> {
+fn events() -> impl Strategy<Value = (Value, Vec<Cookie>, bool, Gateway)> {
     let cookie = prop_oneof![mutations().prop_map(Cookie::Mutated), any::<String>().prop_map(Cookie::Text)];
     let method = prop_oneof![
         5 => Just("POST".to_owned()),
@@ -407,15 +438,18 @@ fn events() -> impl Strategy<Value = (Value, Vec<Cookie>, bool)> {
     let path = prop_oneof![Just("/v1/auth/refresh".to_owned()), any::<String>()];
     let headers = prop::collection::hash_map(name, value, 0..5);
     let whole = (method, headers, body, any::<bool>(), path, any::<String>(), any::<[u8; 4]>());
-    (whole, prop::collection::vec(cookie, 0..4), any::<bool>()).prop_map(|(whole, cookies, in_header)| {
-        let (method, headers, body, base64, path, query, ip) = whole;
-        let mut event = event(json!({"headers": headers, "body": body, "isBase64Encoded": base64}));
-        (event["rawPath"], event["rawQueryString"]) = (json!(path), json!(query));
-        let http = &mut event["requestContext"]["http"];
-        (http["method"], http["path"]) = (json!(method), json!(path));
-        http["sourceIp"] = json!(std::net::Ipv4Addr::from(ip).to_string());
-        (event, cookies, in_header)
-    })
+    let gateway = prop::sample::select(Gateway::ALL.to_vec());
+    (whole, prop::collection::vec(cookie, 0..4), any::<bool>(), gateway).prop_map(
+        |(whole, cookies, in_header, gateway)| {
+            let (method, headers, body, base64, path, query, ip) = whole;
+            let mut event = event(json!({"headers": headers, "body": body, "isBase64Encoded": base64}));
+            (event["rawPath"], event["rawQueryString"]) = (json!(path), json!(query));
+            let http = &mut event["requestContext"]["http"];
+            (http["method"], http["path"]) = (json!(method), json!(path));
+            http["sourceIp"] = json!(std::net::Ipv4Addr::from(ip).to_string());
+            (event, cookies, in_header, gateway)
+        },
+    )
 }
 
 #[test]
@@ -424,7 +458,7 @@ fn whatever_is_sent_is_answered_from_the_table_and_no_mutated_token_is_ever_good
     let world = runtime.block_on(World::new());
     let good = runtime.block_on(world.open(T0));
     let config = Config { cases: 2_000, failure_persistence: None, ..Config::default() };
-    let outcome = TestRunner::new(config).run(&events(), |(mut event, sent, in_header)| {
+    let outcome = TestRunner::new(config).run(&events(), |(mut event, sent, in_header, gateway)| {
         let cookies: Vec<String> = sent
             .iter()
             .map(|cookie| match cookie {
@@ -439,7 +473,7 @@ fn whatever_is_sent_is_answered_from_the_table_and_no_mutated_token_is_ever_good
         } else if !cookies.is_empty() {
             event["cookies"] = json!(cookies);
         }
-        let request = Event::from_json(&event.to_string()).expect("an event").into_request();
+        let request = Event::from_json(&gateway.event(&event).to_string()).expect("an event").into_request();
         let (response, line) = runtime.block_on(uniqos_refresh::handle(&world.app, &moment(secs(1)), &request));
         let answer = Answer { status: response.status().as_u16(), response, line };
         let status = answer.status;

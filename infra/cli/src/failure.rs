@@ -54,6 +54,14 @@ pub enum Failure {
         /// Which attribute.
         attribute: String,
     },
+    /// An item was changed by somebody else between being read and being written.
+    #[error("{what} {name} was changed by somebody else meanwhile: nothing was written; look at it, and try again")]
+    Changed {
+        /// What kind of item.
+        what: &'static str,
+        /// Its name.
+        name: String,
+    },
     /// A password could not be hashed.
     #[error(transparent)]
     Hashing(#[from] HashingError),
@@ -101,6 +109,7 @@ impl Failure {
             | Self::Mint(_)
             | Self::Attributes(_)
             | Self::Unreadable { .. }
+            | Self::Changed { .. }
             | Self::Hashing(_)
             | Self::Unplayable(_)
             | Self::CloudWatch(_)

@@ -5,9 +5,9 @@ use rondo_shared::identity::{FamilyId, OrgKey, Subject};
 use rondo_shared::keyring::KeyringError;
 use rondo_shared::moment::{Moment, Timestamp};
 use rondo_shared::rotation::family::{self, History};
-use rondo_shared::session::{self, Begun, ClientToken, NewSession, OpeningPolicy, SessionState};
-use rondo_shared::store::Meter;
-use rondo_shared::store::item::{Cause, Seal};
+use rondo_shared::session::{self, Begun, ClientToken, LIVE, NewSession, OpeningPolicy, SessionState, state_of};
+use rondo_shared::store::item::{Cause, Generation, Seal};
+use rondo_shared::store::{Key, Meter, Store as _, keys};
 use serde_json::{Value, json};
 use sessions::products::{FirstTokens, Terms};
 
@@ -235,16 +235,16 @@ async fn list(arguments: &UserArguments, target: &Target) -> Result<Report, Fail
         return Ok(Report::new(format!("{} has no sessions at {}", user.as_str(), target.place()), json!([])));
     }
     let row = |state: &SessionState| {
-        let live = state.live.as_ref();
+        let last = state.last.as_ref();
         vec![
             state.entry.family.to_string(),
             state.state_at(now).to_owned(),
             state.entry.label.clone().unwrap_or_default(),
             state.entry.opened_at.iso8601(),
-            live.map(|live| live.number.to_string()).unwrap_or_default(),
-            live.map(|live| live.minted_at.iso8601()).unwrap_or_default(),
-            live.map(|live| live.client.ip()).unwrap_or_default(),
-            live.map(|live| live.client.user_agent().to_owned()).unwrap_or_default(),
+            last.map(|last| last.number.to_string()).unwrap_or_default(),
+            last.map(|last| last.minted_at.iso8601()).unwrap_or_default(),
+            last.map(|last| last.client.ip()).unwrap_or_default(),
+            last.map(|last| last.client.user_agent().to_owned()).unwrap_or_default(),
             state.entry.session_expires_at.iso8601(),
         ]
     };
@@ -254,19 +254,23 @@ async fn list(arguments: &UserArguments, target: &Target) -> Result<Report, Fail
 }
 
 fn session_json(state: &SessionState, now: Timestamp) -> Value {
+    let last = state.last.as_ref().map(|last| {
+        json!({
+            "generation": last.number,
+            "minted_at": last.minted_at.iso8601(),
+            "expires_at": last.token_expires_at.iso8601(),
+            "ip": last.client.ip(),
+            "user_agent": last.client.user_agent(),
+        })
+    });
     json!({
         "family": state.entry.family,
         "state": state.state_at(now),
         "label": state.entry.label,
         "opened_at": state.entry.opened_at.iso8601(),
         "ends_at": state.entry.session_expires_at.iso8601(),
-        "live": state.live.as_ref().map(|live| json!({
-            "generation": live.number,
-            "minted_at": live.minted_at.iso8601(),
-            "expires_at": live.token_expires_at.iso8601(),
-            "ip": live.client.ip(),
-            "user_agent": live.client.user_agent(),
-        })),
+        "live": last.as_ref().filter(|_| state.state_at(now) == LIVE),
+        "last": last,
         "sealed_at": state.seal.as_ref().map(|seal| seal.sealed_at.iso8601()),
     })
 }
@@ -275,9 +279,9 @@ async fn show(arguments: &ShowArguments, target: &Target) -> Result<Report, Fail
     let history = history(arguments, target).await?;
     let now = Moment::read()?.now;
     let opening = history.generations.iter().find_map(|generation| generation.opening.as_ref());
-    let live = history.generations.last();
-    let expired = live.is_none_or(|live| now >= live.token_expires_at);
-    let state = history.seal.as_ref().map_or(if expired { "expired" } else { "live" }, |seal| seal.cause.as_str());
+    let last = history.last_given();
+    let ends_at = opening.map(|opening| opening.session_expires_at);
+    let state = state_of(history.seal.as_ref(), last.as_ref(), ends_at, now);
     let facts = [
         ("family", Some(arguments.family.to_string())),
         ("state", Some(state.to_owned())),
@@ -285,12 +289,12 @@ async fn show(arguments: &ShowArguments, target: &Target) -> Result<Report, Fail
         ("org", opening.and_then(|opening| Some(opening.org.as_ref()?.as_str().to_owned()))),
         ("label", opening.and_then(|opening| opening.label.clone())),
         ("opened_at", Some(arguments.family.opened_at().iso8601())),
-        ("ends_at", opening.map(|opening| opening.session_expires_at.iso8601())),
-        ("generation", live.map(|live| live.number.to_string())),
-        ("minted_at", live.map(|live| live.minted_at.iso8601())),
-        ("expires_at", live.map(|live| live.token_expires_at.iso8601())),
-        ("ip", live.map(|live| live.client.ip())),
-        ("user_agent", live.map(|live| live.client.user_agent().to_owned())),
+        ("ends_at", ends_at.map(Timestamp::iso8601)),
+        ("generation", last.as_ref().map(|last| last.number.to_string())),
+        ("minted_at", last.as_ref().map(|last| last.minted_at.iso8601())),
+        ("expires_at", last.as_ref().map(|last| last.token_expires_at.iso8601())),
+        ("ip", last.as_ref().map(|last| last.client.ip())),
+        ("user_agent", last.as_ref().map(|last| last.client.user_agent().to_owned())),
         ("sealed_at", history.seal.as_ref().map(|seal| seal.sealed_at.iso8601())),
     ];
     let json = facts.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
@@ -298,14 +302,11 @@ async fn show(arguments: &ShowArguments, target: &Target) -> Result<Report, Fail
 }
 
 async fn revoke(arguments: &RevokeArguments, target: &Target) -> Result<Report, Failure> {
-    let history = history(&arguments.session, target).await?;
-    let opening = history.generations.iter().find_map(|generation| generation.opening.as_ref());
-    let family = arguments.session.family;
-    // Generation 0 leaves the table when its token has expired; a session that goes on has no opening to read.
-    let ends_at =
-        opening.map_or_else(|| family.opened_at().plus(LONGEST_SESSION), |opening| opening.session_expires_at);
+    let ShowArguments { family, tenant } = &arguments.session;
+    let family = *family;
+    let ends_at = ends_at(&arguments.session, target).await?;
     let seal = session::revoke(
-        &arguments.session.tenant.tenant,
+        &tenant.tenant,
         family,
         arguments.cause.into(),
         ends_at,
@@ -316,6 +317,22 @@ async fn revoke(arguments: &RevokeArguments, target: &Target) -> Result<Report, 
     )
     .await?;
     Ok(sealed(&[(family, seal)]))
+}
+
+/// When a session ends whatever is refreshed, for its seal to outlive it. An operator must always be able to end one, so
+/// that nothing depends on items of any form: where generation 0 cannot be read, or has left the table with its token,
+/// the seal stands for as long as any session can last.
+async fn ends_at(arguments: &ShowArguments, target: &Target) -> Result<Timestamp, Failure> {
+    let ShowArguments { family, tenant } = arguments;
+    let (tenant, store, meter) = (&tenant.tenant, target.store(), Meter::default());
+    let first = Key { pk: keys::family(tenant, *family), sk: keys::generation(0) };
+    let first = store.get(&first, true, &meter).await?;
+    if first.is_none() && store.query(&family::newest_two(tenant, *family), &meter).await?.is_empty() {
+        return Err(absent("session", family, target));
+    }
+    let opening = first.and_then(|item| Generation::from_item(&item).ok()?.opening);
+    let longest = || family.opened_at().plus(LONGEST_SESSION);
+    Ok(opening.map_or_else(longest, |opening| opening.session_expires_at))
 }
 
 async fn revoke_all(arguments: &RevokeAllArguments, target: &Target) -> Result<Report, Failure> {

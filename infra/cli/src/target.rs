@@ -93,6 +93,12 @@ impl Target {
         Self { keyring, place: Place::Aws { table: table.to_owned() }, store, reader }
     }
 
+    /// The same by another client: for a test that comes between two of its calls.
+    #[must_use]
+    pub fn through(self, store: DynamoStore) -> Self {
+        Self { store, ..self }
+    }
+
     /// Where it is.
     #[must_use]
     pub const fn place(&self) -> &Place {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rondo_shared::identity::{Client, FamilyId};
 use rondo_shared::moment::Timestamp;
 use rondo_shared::rotation::family::History;
+use rondo_shared::rotation::{Fate, fate_of};
 use rondo_shared::store::item::{Cause, Evidence, Generation, Opening, Seal};
 use serde_json::{Value, json};
 
@@ -55,6 +56,8 @@ pub enum StepKind {
     Rotated,
     /// The predecessor's token came back within the grace window, from a client other than the one that rotated.
     ReissuedToAnotherClient,
+    /// A token was presented as the family ended: the slot was taken, and whether a token was given is not on record.
+    PutAboutTheEnd,
     /// A token was presented after the family's end, or brought the end about: the slot was taken and no token given.
     PutAfterTheEnd,
 }
@@ -67,6 +70,7 @@ impl StepKind {
             Self::Opened => "opened",
             Self::Rotated => "rotated",
             Self::ReissuedToAnotherClient => "reissued to another client",
+            Self::PutAboutTheEnd => "put as the family ended: given out only if it came first",
             Self::PutAfterTheEnd => "refused: the family had ended",
         }
     }
@@ -100,8 +104,14 @@ impl Timeline {
     #[must_use]
     pub fn of(family: FamilyId, history: &History) -> Self {
         let mut steps = Vec::new();
-        for generation in &history.generations {
-            let kind = kind_of(generation, history.seal.as_ref());
+        let successors = history.generations.iter().skip(1).map(Some).chain([None]);
+        for (generation, successor) in history.generations.iter().zip(successors) {
+            let kind = match fate_of(generation, successor, &history.reissues, history.seal.as_ref()) {
+                _ if generation.opening.is_some() => StepKind::Opened,
+                Fate::Given => StepKind::Rotated,
+                Fate::Unclear => StepKind::PutAboutTheEnd,
+                Fate::Refused => StepKind::PutAfterTheEnd,
+            };
             steps.push(Step { generation: generation.number, kind, act: act_of(generation) });
             let notes = history.reissues.iter().filter(|note| note.generation == generation.number);
             let mut notes: Vec<Step> = notes
@@ -123,7 +133,8 @@ impl Timeline {
     /// The generation that is live, or was when the family ended.
     #[must_use]
     pub fn live(&self) -> Option<u32> {
-        let given = self.steps.iter().filter(|step| step.kind != StepKind::PutAfterTheEnd);
+        let is_given = |step: &&Step| !matches!(step.kind, StepKind::PutAboutTheEnd | StepKind::PutAfterTheEnd);
+        let given = self.steps.iter().filter(is_given);
         given.map(|step| step.generation).max()
     }
 
@@ -186,17 +197,6 @@ fn act_of(generation: &Generation) -> Act {
     Act { at: *minted_at, client: client.clone(), request_id: request_id.clone() }
 }
 
-/// A request puts the successor before it knows whether the family has ended, so that a refused one leaves its mark.
-fn kind_of(generation: &Generation, seal: Option<&Seal>) -> StepKind {
-    let put_by_refused =
-        |seal: &Seal| generation.minted_at > seal.sealed_at || generation.request_id == seal.request_id;
-    match seal {
-        _ if generation.opening.is_some() => StepKind::Opened,
-        Some(seal) if put_by_refused(seal) => StepKind::PutAfterTheEnd,
-        Some(_) | None => StepKind::Rotated,
-    }
-}
-
 fn ending_of(seal: &Seal, generations: &[Generation]) -> Ending {
     let by = Act { at: seal.sealed_at, client: seal.client.clone(), request_id: seal.request_id.clone() };
     match (seal.cause, seal.evidence) {
@@ -234,7 +234,11 @@ impl Ending {
                 let before = rotated.as_ref().map_or_else(
                     || "had been rotated before, by a client that the table names no more".to_owned(),
                     |act| {
-                        let ago = seconds(replayed.at.since(act.at));
+                        // Two requests, two clocks: that it was before is known from the table, how long is not.
+                        let ago = match replayed.at.since(act.at) {
+                            Duration::ZERO => "shortly".to_owned(),
+                            ago => seconds(ago),
+                        };
                         format!("had been rotated {ago} before, at {}, by {}", act.at.iso8601(), act.who())
                     },
                 );

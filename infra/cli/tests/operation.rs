@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -21,16 +22,20 @@ use rondo::report::Report;
 use rondo::target::Target;
 use rondo::workspace::LocalStack;
 use rondo_shared::config::Reader;
-use rondo_shared::identity::Subject;
+use rondo_shared::identity::{Client, Subject, Tenant};
+use rondo_shared::moment::Nonce;
 use rondo_shared::session::{OpenError, OpenOnceError};
-use rondo_shared::store::item::{AccountStatus, Credential};
+use rondo_shared::store::dynamo::DynamoStore;
+use rondo_shared::store::item::{AccountStatus, Credential, Generation};
 use rondo_shared::store::table::TableDefinition;
-use rondo_shared::store::{Meter, Store as _};
+use rondo_shared::store::{Item, Key, Meter, Store as _, keys};
+use rondo_tests::{Fault, Faults, Gate};
 use serde_json::{Value, json};
 
 /// A local stack without functions, in memory, on a port of the system's choice.
 struct Stack {
     target: Target,
+    local: LocalStack,
     keyring: PathBuf,
     _database: Database,
 }
@@ -56,9 +61,9 @@ impl Stack {
             keyring: keyring.clone(),
             settings: BTreeMap::new(),
         };
-        let target = Target::local(stack, Reader::new::<String, String>([])).await;
+        let target = Target::local(stack.clone(), Reader::new::<String, String>([])).await;
         target.store().create_table(&TableDefinition::from_template().unwrap()).await.unwrap();
-        Self { target, keyring, _database: database }
+        Self { target, local: stack, keyring, _database: database }
     }
 
     /// Runs a command line, with `input` on standard input.
@@ -81,6 +86,10 @@ impl Stack {
         let stored = StoredHash::read(&Credential::from_item(&item).unwrap()).unwrap();
         Some(Argon2id.matches(&Password::new(password.to_owned()).unwrap(), &stored).unwrap())
     }
+}
+
+fn uniqos() -> Tenant {
+    Tenant::new("uniqos").unwrap()
 }
 
 fn text(value: &Value) -> &str {
@@ -383,4 +392,85 @@ fn what_cannot_be_is_refused_on_the_command_line() {
     ] {
         assert_eq!(Cli::try_parse_from(line.split(' ')).unwrap_err().exit_code(), 2, "{line}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_suspension_that_comes_between_reading_a_user_and_writing_it_stands() {
+    for already in [true, false] {
+        let stack = Stack::up().await;
+        if already {
+            stack.run("rondo user put ada").await;
+        }
+        let (faults, gate) = (Faults::default(), Gate::default());
+        faults.queue("PutItem", Fault::HeldBefore(gate.clone()));
+        let slow = DynamoStore::over(faults.http(), &stack.local.endpoint, &stack.local.table);
+        let slow = Target::local(stack.local.clone(), Reader::new::<String, String>([])).await.through(slow);
+        let cli = Cli::try_parse_from("rondo user put ada --name Ada".split_whitespace()).unwrap();
+        let Command::Operate(operation) = cli.command else { panic!("an operation") };
+        let put = async { rondo::operate(&operation, &slow, &mut b"".as_slice()).await };
+        let suspend = async {
+            gate.reached().await;
+            stack.run("rondo user put ada --status suspended").await;
+            gate.open();
+        };
+        let (refused, ()) = tokio::join!(put, suspend);
+        let refused = refused.unwrap_err();
+        assert_eq!(refused.exit_code(), 1);
+        assert!(refused.to_string().contains("user ada was changed by somebody else"), "{refused}");
+        let shown = stack.run("rondo user show ada").await;
+        assert_eq!((&shown["attributes"]["status"], &shown["attributes"]["name"]), (&json!("suspended"), &Value::Null));
+    }
+}
+
+#[tokio::test]
+async fn a_session_can_be_ended_whatever_form_its_items_are_in() {
+    let stack = Stack::up().await;
+    stack.run("rondo user put ada").await;
+    let malformed = |family: &str, generation| {
+        let key = Key { pk: keys::family(&uniqos(), family.parse().unwrap()), sk: keys::generation(generation) };
+        Item::at(key).number("gid", 5)
+    };
+    for generations in [vec![0], vec![1], vec![0, 1]] {
+        let opened = stack.run("rondo session open --user ada").await;
+        let family = text(&opened["family"]);
+        for generation in generations {
+            stack.target.store().replace(&malformed(family, generation), &Meter::default()).await.unwrap();
+        }
+        let revoked = stack.run(&format!("rondo session revoke {family}")).await;
+        assert_eq!(text(&revoked[0]["cause"]), "operator");
+    }
+    // Generation 0 leaves the table before the session ends.
+    let family = "01JD0000000000000000000000";
+    stack.target.store().replace(&malformed(family, 7), &Meter::default()).await.unwrap();
+    stack.run(&format!("rondo session revoke {family}")).await;
+    let unknown = stack.run_with("rondo session revoke 01JD0000000000000000000001", b"").await;
+    assert!(matches!(unknown, Err(Failure::NotFound { .. })), "{unknown:?}");
+}
+
+#[tokio::test]
+async fn what_a_refused_request_has_put_is_not_shown_as_the_sessions_last_use() {
+    let stack = Stack::up().await;
+    stack.run("rondo user put ada").await;
+    let opened = stack.run("rondo session open --user ada").await;
+    let family = text(&opened["family"]);
+    stack.run(&format!("rondo session revoke {family}")).await;
+    let first = Key { pk: keys::family(&uniqos(), family.parse().unwrap()), sk: keys::generation(0) };
+    let first = stack.target.store().get(&first, true, &Meter::default()).await.unwrap().unwrap();
+    let first = Generation::from_item(&first).unwrap();
+    let refused = Generation {
+        number: 1,
+        gid: Nonce::from_text("another"),
+        parent: Some(first.gid.clone()),
+        minted_at: first.minted_at.plus(Duration::from_secs(3_600)),
+        client: Client::new(Some("203.0.113.9".parse().unwrap()), "script"),
+        request_id: "refused".to_owned(),
+        opening: None,
+        ..first
+    };
+    let item = refused.to_item(&uniqos(), family.parse().unwrap(), i64::MAX);
+    stack.target.store().replace(&item, &Meter::default()).await.unwrap();
+    let listed = stack.run("rondo session list --user ada").await;
+    assert_eq!((&listed[0]["live"], &listed[0]["last"]["generation"]), (&Value::Null, &json!(0)), "{listed}");
+    let shown = stack.run(&format!("rondo session show {family}")).await;
+    assert_eq!((&shown["generation"], &shown["state"]), (&json!("0"), &json!("operator")), "{shown}");
 }

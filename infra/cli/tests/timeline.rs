@@ -140,3 +140,31 @@ fn an_operators_seal_is_told_with_its_cause() {
     assert!(text.contains("sealed: operator") && text.contains("ended by operator"), "{text}");
     assert!(text.contains("of ada, \"laptop\""), "{text}");
 }
+
+#[test]
+fn a_generation_that_went_on_was_given_out_though_its_clock_says_it_was_after_the_end() {
+    // The rotating machine's clock is an hour ahead of the operator's.
+    let history = History {
+        generations: vec![generation(0, 0, "r0"), generation(1, 3_700, "r1"), generation(2, 3_800, "r2")],
+        reissues: Vec::new(),
+        seal: Some(seal(Cause::Reuse, 200, Some((0, 2)))),
+    };
+    let timeline = Timeline::of(family(), &history);
+    let kinds: Vec<_> = timeline.steps.iter().map(|step| step.kind).collect();
+    assert_eq!(kinds, [StepKind::Opened, StepKind::Rotated, StepKind::Rotated]);
+    assert_eq!(timeline.live(), Some(2));
+    assert!(timeline.text().contains("had been rotated shortly before"), "{}", timeline.text());
+}
+
+#[test]
+fn what_was_put_as_an_operator_ended_the_family_is_told_as_that() {
+    let history = History {
+        generations: vec![generation(0, 0, "r0"), generation(1, 101, "r1")],
+        reissues: Vec::new(),
+        seal: Some(seal(Cause::Operator, 100, None)),
+    };
+    let timeline = Timeline::of(family(), &history);
+    assert_eq!(timeline.steps[1].kind, StepKind::PutAboutTheEnd);
+    assert_eq!(timeline.live(), Some(0));
+    assert!(timeline.text().contains("given out only if it came first"));
+}

@@ -155,7 +155,7 @@ impl Admission {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Charge, Item, Opened, Put, Query, Usage};
+    use crate::store::{Charge, Item, Opened, Put, Query, Replaced, Usage};
     use std::num::NonZeroU32;
     use std::sync::Mutex;
     use std::time::Duration;
@@ -203,7 +203,7 @@ mod tests {
             Err(nothing_else())
         }
 
-        async fn replace(&self, _: &Item, _: &Meter) -> Result<(), StoreError> {
+        async fn replace_if(&self, _: Option<&Item>, _: &Item, _: &Meter) -> Result<Replaced, StoreError> {
             Err(nothing_else())
         }
     }

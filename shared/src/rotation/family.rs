@@ -88,6 +88,15 @@ pub struct History {
     pub seal: Option<Seal>,
 }
 
+impl History {
+    /// The last generation that a client was given, as far as anybody can tell: see [`fate`](super::fate).
+    #[must_use]
+    pub fn last_given(&self) -> Option<Generation> {
+        let newest = self.generations.iter().rev().cloned().collect();
+        super::fate::last_given(newest, &self.reissues, self.seal.as_ref())
+    }
+}
+
 /// Reads a whole family, page by page: for a person who wants to know what happened. The walk never does.
 ///
 /// # Errors

@@ -7,11 +7,13 @@
 
 pub mod decide;
 pub mod family;
+pub mod fate;
 pub mod policy;
 pub mod prove;
 pub mod sealed;
 
 pub use decide::{Decision, Facts, Lag, Refusal, Revocation, Slot, decide};
+pub use fate::{Fate, fate_of};
 pub use policy::{Grace, RotationPolicy};
 pub use prove::{ProveError, Proven, prove};
 pub use sealed::SealedFamilies;

@@ -6,8 +6,10 @@ use std::sync::{Mutex, PoisonError};
 
 use lru::LruCache;
 
-use crate::identity::FamilyId;
-use crate::store::item::Cause;
+use super::family;
+use crate::identity::{FamilyId, Tenant};
+use crate::store::item::{Cause, Seal};
+use crate::store::{Meter, Store, StoreError, keys};
 
 /// Families remembered at most: some 200 kB.
 const CAPACITY: NonZeroUsize = NonZeroUsize::new(4_096).unwrap();
@@ -26,6 +28,27 @@ impl SealedFamilies {
     /// Why a family is known to be sealed, if it is known to be.
     pub fn cause_of(&self, family: FamilyId) -> Option<Cause> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&family).copied()
+    }
+
+    /// Why a family has ended, if it has: from memory, or else from its seal, 1 RRU. Its generations are not looked at.
+    ///
+    /// # Errors
+    /// [`StoreError`] where nobody can tell.
+    pub async fn ask<S: Store>(
+        &self,
+        tenant: &Tenant,
+        family: FamilyId,
+        store: &S,
+        meter: &Meter,
+    ) -> Result<Option<Cause>, StoreError> {
+        if let Some(cause) = self.cause_of(family) {
+            return Ok(Some(cause));
+        }
+        let newest = store.query(&family::newest_two(tenant, family), meter).await?;
+        let Some(item) = newest.iter().find(|item| item.key.sk == keys::SEAL) else { return Ok(None) };
+        let cause = Seal::from_item(item)?.cause;
+        self.remember(family, cause);
+        Ok(Some(cause))
     }
 
     pub(crate) fn remember(&self, family: FamilyId, cause: Cause) {

@@ -4,7 +4,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::identity::{FamilyId, Subject, Tenant};
 use crate::moment::Timestamp;
-use crate::rotation::family;
+use crate::rotation::{family, fate};
 use crate::store::item::{Generation, Seal, SessionEntry};
 use crate::store::{Key, Meter, Query, Store, StoreError, keys};
 
@@ -19,22 +19,36 @@ pub const LIVE: &str = "live";
 pub struct SessionState {
     /// Its entry in its user's collection.
     pub entry: SessionEntry,
-    /// The newest generation, if any stands.
-    pub live: Option<Generation>,
+    /// The last generation that a client was given, if any stands: the live one of a session that is live, and never
+    /// what a refused request has put.
+    pub last: Option<Generation>,
     /// How it ended, if it did.
     pub seal: Option<Seal>,
 }
 
+/// The state of a session: [`LIVE`], `expired`, or the cause of its end; `unknown` where its generations are gone. The
+/// session's own end is not known any more where its opening has left the table; its tokens never outlive it.
+#[must_use]
+pub fn state_of(
+    seal: Option<&Seal>,
+    last: Option<&Generation>,
+    session_expires_at: Option<Timestamp>,
+    now: Timestamp,
+) -> &'static str {
+    let is_over = |last: &Generation| now >= last.token_expires_at || session_expires_at.is_some_and(|at| now >= at);
+    match (seal, last) {
+        (Some(seal), _) => seal.cause.as_str(),
+        (None, Some(last)) if is_over(last) => "expired",
+        (None, Some(_)) => LIVE,
+        (None, None) => "unknown",
+    }
+}
+
 impl SessionState {
-    /// `live`, `expired`, or the cause of the session's end; `unknown` where its generations are gone.
+    /// As [`state_of`] says.
     #[must_use]
     pub fn state_at(&self, now: Timestamp) -> &'static str {
-        match (&self.seal, &self.live) {
-            (Some(seal), _) => seal.cause.as_str(),
-            (None, Some(live)) if now >= live.token_expires_at || now >= self.entry.session_expires_at => "expired",
-            (None, Some(_)) => LIVE,
-            (None, None) => "unknown",
-        }
+        state_of(self.seal.as_ref(), self.last.as_ref(), Some(self.entry.session_expires_at), now)
     }
 
     /// The same where sessions opened before `not_before` are over: `sessions_not_before` for one that would be live.
@@ -123,9 +137,10 @@ pub(super) async fn states<S: Store>(
     meter: &Meter,
 ) -> Result<Vec<SessionState>, StoreError> {
     let asking = entries.into_iter().map(|entry| async move {
-        let newest = store.query(&family::newest_two(tenant, entry.family), meter).await?;
-        let (seal, generations) = family::read_newest(&newest)?;
-        Ok(SessionState { entry, live: generations.into_iter().next(), seal })
+        // One more than the walk needs: below a seal the newest may be what a refused request has put.
+        let query = Query { limit: 3, ..family::newest_two(tenant, entry.family) };
+        let (seal, generations) = family::read_newest(&store.query(&query, meter).await?)?;
+        Ok(SessionState { entry, last: fate::last_given(generations, &[], seal.as_ref()), seal })
     });
     stream::iter(asking).buffered(AT_ONCE).try_collect().await
 }

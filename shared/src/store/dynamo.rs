@@ -28,7 +28,7 @@ use serde_json::Value as Json;
 pub use super::endpoint::Endpoint;
 use super::item::{ACTIVE, EXPIRES_AT, STATUS, TAT};
 use super::table::{KeyKind, TableDefinition};
-use super::{Charge, Charged, Item, Key, Meter, Opened, Put, Query, Store, StoreError, Value};
+use super::{Charge, Charged, Item, Key, Meter, Opened, Put, Query, Replaced, Store, StoreError, Value};
 use crate::moment::Timestamp;
 
 /// Opening a connection takes longer than this only where there is nobody to answer.
@@ -323,16 +323,27 @@ impl Store for DynamoStore {
         }
     }
 
-    async fn replace(&self, item: &Item, meter: &Meter) -> Result<(), StoreError> {
-        let request = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(to_attributes(item)))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let output = meter.operation(request.send()).await?.map_err(|error| meter.failed(classify(&error)))?;
-        meter.write(units(output.consumed_capacity()));
-        Ok(())
+    async fn replace_if(&self, read: Option<&Item>, item: &Item, meter: &Meter) -> Result<Replaced, StoreError> {
+        let mut request = self.client.put_item().table_name(&self.table).set_item(Some(to_attributes(item)));
+        let mut conditions = Vec::new();
+        for (n, (name, value)) in read.map(to_attributes).into_iter().flatten().enumerate() {
+            conditions.push(format!("#a{n} = :a{n}"));
+            request = request.expression_attribute_names(format!("#a{n}"), name);
+            request = request.expression_attribute_values(format!(":a{n}"), value);
+        }
+        let request = request.set_condition_expression(read.map(|_| conditions.join(" AND ")));
+        let request = request.return_consumed_capacity(ReturnConsumedCapacity::Total);
+        match meter.operation(request.send()).await? {
+            Ok(output) => {
+                meter.write(units(output.consumed_capacity()));
+                Ok(Replaced::Done)
+            }
+            Err(error) if error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) => {
+                meter.write(FAILED_WRITE_UNITS);
+                Ok(Replaced::Refused)
+            }
+            Err(error) => Err(meter.failed(classify(&error))),
+        }
     }
 }
 

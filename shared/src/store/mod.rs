@@ -7,8 +7,8 @@
 //!    [`Put::Stored`]; all others are [`Put::Standing`].
 //! 2. **What stands is handed back.** A lost [`Store::put_if_absent`] returns the whole item that stands, as it was
 //!    when the put lost, without a second read.
-//! 3. **A lost write changes nothing.** After [`Put::Standing`], [`Charged::Failed`] or [`Opened::Refused`] every
-//!    item is as it was.
+//! 3. **A lost write changes nothing.** After [`Put::Standing`], [`Charged::Failed`], [`Opened::Refused`] or
+//!    [`Replaced::Refused`] every item is as it was.
 //! 4. **Reads see acknowledged writes.** A [`Store::query`] or a consistent [`Store::get`] that begins after a write
 //!    was acknowledged sees that write.
 //! 5. **Order.** [`Store::query`] returns items in the byte order of their sort keys, or exactly reversed, within the
@@ -123,6 +123,15 @@ pub enum Opened {
         /// Whether one of the items to put stood already.
         standing: bool,
     },
+}
+
+/// The outcome of a replacement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replaced {
+    /// The item stands.
+    Done,
+    /// What stood was not what had been read; nothing was changed.
+    Refused,
 }
 
 /// Why the store gave no answer. Each is a passing failure of ours: no client may take it for a refusal.
@@ -337,5 +346,16 @@ pub trait Store: Send + Sync {
 
     /// Replaces an item of the directory (users, organizations, quotas), whatever stood there. For tools only: no
     /// item of a family is ever replaced.
-    fn replace(&self, item: &Item, meter: &Meter) -> impl Future<Output = Result<(), StoreError>> + Send;
+    fn replace(&self, item: &Item, meter: &Meter) -> impl Future<Output = Result<(), StoreError>> + Send {
+        async { self.replace_if(None, item, meter).await.map(|_| ()) }
+    }
+
+    /// The same; where `read` is given, only if each attribute of it is as it was read. Others that were added since are
+    /// not looked at.
+    fn replace_if(
+        &self,
+        read: Option<&Item>,
+        item: &Item,
+        meter: &Meter,
+    ) -> impl Future<Output = Result<Replaced, StoreError>> + Send;
 }

@@ -57,13 +57,15 @@ pub struct CookieShape {
 }
 
 impl CookieShape {
-    /// A `Set-Cookie` that keeps `value`, which is a token or empty, for `max_age`, out of reach of scripts.
+    /// A `Set-Cookie` that keeps `value`, which is a token or empty, for `max_age`, out of reach of scripts. The age is
+    /// rounded up to whole seconds: a cookie of 0 seconds would be forgotten while its token is good.
     #[must_use]
     pub fn set(&self, value: &str, max_age: Duration) -> String {
         let Self { name, path, same_site, secure } = *self;
         let secure = if secure { " Secure;" } else { "" };
         let same_site = same_site.as_str();
-        format!("{name}={value}; Path={path}; HttpOnly;{secure} SameSite={same_site}; Max-Age={}", max_age.as_secs())
+        let secs = max_age.as_secs().saturating_add(u64::from(max_age.subsec_nanos() > 0));
+        format!("{name}={value}; Path={path}; HttpOnly;{secure} SameSite={same_site}; Max-Age={secs}")
     }
 
     /// A `Set-Cookie` that makes the client forget the cookie.
@@ -99,6 +101,9 @@ mod tests {
         let set = shape.set("x.y.z", Duration::from_secs(60));
         assert_eq!(set, "r=x.y.z; Path=/v1/auth; HttpOnly; Secure; SameSite=Strict; Max-Age=60");
         assert_eq!(shape.clear(), "r=; Path=/v1/auth; HttpOnly; Secure; SameSite=Strict; Max-Age=0");
+        for (millis, told) in [(1, 1), (999, 1), (1_000, 1), (1_001, 2)] {
+            assert!(shape.set("x", Duration::from_millis(millis)).ends_with(&format!("Max-Age={told}")), "{millis}");
+        }
         assert!(!CookieShape { secure: false, ..shape }.set("x", Duration::ZERO).contains("Secure"));
     }
 }

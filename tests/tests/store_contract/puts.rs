@@ -1,6 +1,7 @@
 //! Obligations 1 to 3, for puts: atomic absence, what stands is handed back, a lost write changes nothing.
 
-use rondo_shared::store::{Item, Key, Meter, Put, Store as _};
+use rondo_shared::store::{Item, Key, Meter, Put, Replaced, Store as _};
+use serde_json::json;
 
 use crate::{Stores, fresh_key, item_of, put, race, standing};
 
@@ -67,4 +68,29 @@ pub async fn a_replacement_takes_the_place_of_the_whole_item(stores: &impl Store
         store.replace(&item, &Meter::default()).await.unwrap();
         assert_eq!(standing(&store, &key).await, Some(item));
     }
+}
+
+pub async fn an_item_that_was_changed_since_it_was_read_is_not_replaced(stores: &impl Stores) {
+    let (store, key) = (stores.store(), fresh_key());
+    let read = Item::at(key.clone())
+        .text("status", "active".to_owned())
+        .number("count", 7)
+        .json("metadata", json!({"a": [1, 2.5, null], "b": {}}));
+    let new = Item::at(key.clone()).text("status", "active".to_owned()).text("name", "Ada".to_owned());
+    let meter = Meter::default();
+    for changed in [
+        read.clone().text("status", "suspended".to_owned()),
+        read.clone().number("count", 8),
+        read.clone().json("metadata", json!({"a": [1, 2.5, null], "b": {"c": 1}})),
+        Item::at(key.clone()),
+    ] {
+        store.replace(&changed, &meter).await.unwrap();
+        let before = meter.usage().write_units;
+        assert_eq!(store.replace_if(Some(&read), &new, &meter).await, Ok(Replaced::Refused));
+        assert!(meter.usage().write_units > before, "a refused write is charged");
+        assert_eq!(standing(&store, &key).await, Some(changed));
+    }
+    store.replace(&read, &meter).await.unwrap();
+    assert_eq!(store.replace_if(Some(&read), &new, &meter).await, Ok(Replaced::Done));
+    assert_eq!(standing(&store, &key).await, Some(new));
 }

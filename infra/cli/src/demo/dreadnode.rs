@@ -33,6 +33,7 @@ pub(super) async fn perform(play: &mut Play<'_>) -> Result<(), Failure> {
 
     let what = "a refresh: the token is rotated, and the organizations are shown";
     let first = play.scene(what, OWNER, with(&cookie), tokens).await?;
+    play.verified(&first, "/access_token").await?;
     let first = next_cookie(&first, REFRESH_TOKEN, &cookie);
 
     play.scene("a refresh whose answer gets lost", OWNER, with(&first), tokens).await?;

@@ -32,6 +32,7 @@ pub(super) async fn perform(play: &mut Play<'_>) -> Result<(), Failure> {
     let opened = play.scene(what, OWNER, call.clone().basic(name, PASSWORD), TOKEN).await?;
     let Some(zeroth) = token_of(&opened) else { return Ok(()) };
     play.family = family_of(&zeroth);
+    play.verified(&opened, "/token").await?;
 
     play.scene("a refresh whose answer gets lost", OWNER, with(&zeroth), TOKEN).await?;
     let what = "its retry with the old token: believed, since the successor is unused";

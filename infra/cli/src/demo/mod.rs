@@ -6,6 +6,7 @@ mod dreadnode;
 mod elastic;
 mod replyke;
 mod uniqos;
+mod verify;
 
 use std::time::Duration;
 
@@ -68,6 +69,7 @@ struct Play<'a> {
     arguments: &'a DemoArguments,
     target: &'a Target,
     url: String,
+    keys_url: String,
     scenes: Vec<Scene>,
     /// The session that the timeline at the story's end is of.
     family: Option<FamilyId>,
@@ -87,6 +89,20 @@ impl Play<'_> {
         self.family = Some(opened.family());
         self.tell("", &format!("opened session {} for {}", opened.family(), user.as_str()));
         Ok(opened)
+    }
+
+    /// Looks at the access token of an answer as a resource server does, by the published keys.
+    async fn verified(&mut self, answer: &Answer, pointer: &str) -> Result<(), Failure> {
+        let token = answer.text(pointer).unwrap_or_default();
+        let products = self.target.products()?;
+        let terms = products.of(&self.tenant).map(|product| product.terms());
+        let issuer = terms.map(|terms| terms.authority.issuer.clone()).unwrap_or_default();
+        let audience = terms.map(|terms| terms.access.audience.clone()).unwrap_or_default();
+        let is_good = |keys: &Answer| keys.status == 200 && verify::verifies(&token, &keys.body, &issuer, &audience);
+        let expected = Expected { text: "200 with the key that the token verifies by", is: &is_good };
+        let what = "its access token verifies by the published keys";
+        self.scene(what, OWNER, Call::get(self.keys_url.clone()), expected).await?;
+        Ok(())
     }
 
     /// How long a retry is believed.
@@ -170,7 +186,8 @@ async fn story(
 ) -> Result<Story, Failure> {
     let tenant = ProductArguments { product, project: None }.tenant()?;
     let url = format!("{invoke_url}{}", product.refresh_path(DEMO_PROJECT));
-    let mut play = Play { product, tenant, arguments, target, url, scenes: Vec::new(), family: None };
+    let keys_url = format!("{invoke_url}/.well-known/jwks.json");
+    let mut play = Play { product, tenant, arguments, target, url, keys_url, scenes: Vec::new(), family: None };
     match product {
         Product::Uniqos => uniqos::perform(&mut play).await?,
         Product::Dreadnode => dreadnode::perform(&mut play).await?,

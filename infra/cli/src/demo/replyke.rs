@@ -33,7 +33,8 @@ pub(super) async fn perform(play: &mut Play<'_>) -> Result<(), Failure> {
     let token = json!({"refreshToken": opened.tokens.refresh_token});
 
     play.scene("nobody is signed in", OWNER, call.clone(), NOBODY).await?;
-    play.scene("a refresh", OWNER, call.clone().json(&token), the_user).await?;
+    let refreshed = play.scene("a refresh", OWNER, call.clone().json(&token), the_user).await?;
+    play.verified(&refreshed, "/accessToken").await?;
     let (one, other) =
         tokio::join!(call.clone().json(&token).by(OWNER).answered(), call.clone().json(&token).by(OWNER).answered());
     play.note("two requests at once with the same token, the one", OWNER, the_user, one?);

@@ -22,6 +22,7 @@ pub(super) async fn perform(play: &mut Play<'_>) -> Result<(), Failure> {
     let with = |cookie: &str| call.clone().cookie(cookie);
 
     let first = play.scene("a refresh: the token is rotated", OWNER, with(&cookie), TOKENS).await?;
+    play.verified(&first, "/access_token").await?;
     let first = next_cookie(&first, COOKIE_NAME, &cookie);
 
     let (one, other) = tokio::join!(with(&first).by(OWNER).answered(), with(&first).by(OWNER).answered());

@@ -166,15 +166,17 @@ fn refuse_aws(target: &TargetArguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Does the work, unless Ctrl-C or SIGTERM comes first: then there is no outcome, and what the work has started is dropped
-/// with it, and ends.
+/// Does the work, unless Ctrl-C, SIGTERM or SIGHUP (the terminal was closed) comes first: then there is no outcome, and
+/// what the work has started is dropped with it, and ends.
 async fn until_told<T>(work: impl Future<Output = T>) -> Result<Option<T>, DevError> {
     let mut interrupted = signal(SignalKind::interrupt()).map_err(DevError::Signals)?;
     let mut terminated = signal(SignalKind::terminate()).map_err(DevError::Signals)?;
+    let mut hung_up = signal(SignalKind::hangup()).map_err(DevError::Signals)?;
     Ok(tokio::select! {
         outcome = work => Some(outcome),
         _ = interrupted.recv() => None,
         _ = terminated.recv() => None,
+        _ = hung_up.recv() => None,
     })
 }
 
@@ -193,5 +195,33 @@ impl StateFile {
 impl Drop for StateFile {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::process::{Signal, getpid, kill_process};
+    use tokio::sync::oneshot;
+
+    #[tokio::test]
+    async fn what_was_started_ends_with_a_signal_to_end_and_when_the_terminal_is_closed() {
+        for told in [Signal::INT, Signal::TERM, Signal::HUP] {
+            let (started, is_started) = oneshot::channel();
+            let (held, is_dropped) = oneshot::channel::<()>();
+            let work = async move {
+                let _held = held;
+                started.send(()).unwrap();
+                std::future::pending::<()>().await;
+            };
+            let tell = async {
+                // It runs, so that the signals are waited for.
+                is_started.await.unwrap();
+                kill_process(getpid(), told).unwrap();
+            };
+            let (ended, ()) = tokio::join!(until_told(work), tell);
+            assert!(ended.unwrap().is_none(), "{told:?}");
+            assert!(is_dropped.await.is_err(), "{told:?}: what the work held is dropped");
+        }
     }
 }

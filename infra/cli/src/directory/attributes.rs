@@ -62,6 +62,17 @@ fn parsed(text: &str) -> Result<Map<String, Value>, String> {
     }
 }
 
+/// Holds what answers show of every user to the bounds of its options; whatever else there is, is a team's own.
+///
+/// # Errors
+/// What is wrong, without the text.
+pub fn check_bounds(given: &Map<String, Value>) -> Result<(), String> {
+    let text = |name: &str| given.get(name).and_then(Value::as_str);
+    text("name").map(super::display_name).transpose()?;
+    text("email").map(super::email).transpose()?;
+    Ok(())
+}
+
 /// Puts each of them in place of what stood by its name; null takes it away.
 pub fn merge(item: &mut Item, attributes: Map<String, Value>) {
     for (name, value) in attributes {
@@ -119,6 +130,15 @@ mod tests {
         for text in ["", "[]", "{", "\"hunter2\""] {
             let error = parsed(text).unwrap_err();
             assert!(error.contains("not a JSON object") && !error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_as_short_in_an_object_as_in_an_option() {
+        assert_eq!(check_bounds(&parsed(r#"{"name":"Ada","email":null,"bio":"long"}"#).unwrap()), Ok(()));
+        for name in ["name", "email"] {
+            let given = parsed(&json!({name: "x".repeat(255)}).to_string()).unwrap();
+            assert!(check_bounds(&given).unwrap_err().contains("bytes"), "{name}");
         }
     }
 

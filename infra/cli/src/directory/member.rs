@@ -8,7 +8,7 @@ use rondo_shared::store::item::{Membership, UserProfile, is_tombstone, org_key, 
 use rondo_shared::store::{Item, Meter, Store as _};
 use serde_json::{Value, json};
 
-use super::{absent, org, overlaid};
+use super::{absent, org, overlaid, replace};
 use crate::arguments::TenantArgument;
 use crate::failure::Failure;
 use crate::report::{Report, pairs, table};
@@ -33,7 +33,7 @@ pub struct PutArguments {
     #[command(flatten)]
     pub member: MemberArguments,
     /// What the organization is called in answers to this user [default: as it is called already].
-    #[arg(long)]
+    #[arg(long, value_parser = super::display_name)]
     pub name: Option<String>,
     /// It is the one that the user acts for unless another is named; no other is then.
     #[arg(long)]
@@ -88,7 +88,8 @@ async fn put(arguments: &PutArguments, target: &Target) -> Result<Report, Failur
         // First: between the two writes the user has no default, never two.
         end_defaults(arguments, target, &meter).await?;
     }
-    store.replace(&overlaid(standing, membership.to_item(tenant, user))?, &meter).await?;
+    let item = overlaid(standing.clone(), membership.to_item(tenant, user))?;
+    replace(standing.as_ref(), &item, ("membership in", org.as_str()), store, &meter).await?;
     let text = pairs(&[
         ("user", Some(user.as_str().to_owned())),
         ("org", Some(org.as_str().to_owned())),
@@ -106,7 +107,8 @@ async fn end_defaults(arguments: &PutArguments, target: &Target, meter: &Meter) 
     for other in all.iter().filter(|other| other.is_default && other.org != *org) {
         let key = Membership::key(tenant, user, &other.org);
         let standing = store.get(&key, true, meter).await?;
-        store.replace(&overlaid(standing, Item::at(key).number("is_default", 0))?, meter).await?;
+        let item = overlaid(standing.clone(), Item::at(key).number("is_default", 0))?;
+        replace(standing.as_ref(), &item, ("membership in", other.org.as_str()), store, meter).await?;
     }
     Ok(())
 }

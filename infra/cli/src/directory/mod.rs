@@ -1,7 +1,8 @@
 //! The directory: users, their organizations, organizations and quotas; one file per noun.
 //!
 //! What is not given stays as it is, attributes that this tool knows nothing of included: a team's own system may keep
-//! more on an item. Nothing is deleted: what is to go is replaced by a tombstone, which readers skip.
+//! more on an item. What was read is what is replaced: a change by somebody else in between, a suspension say, refuses
+//! the write. Nothing is deleted: what is to go is replaced by a tombstone, which readers skip.
 
 pub mod attributes;
 pub mod member;
@@ -12,7 +13,7 @@ pub mod user;
 use std::fmt;
 
 use rondo_shared::store::item::is_tombstone;
-use rondo_shared::store::{Item, Value as Attribute};
+use rondo_shared::store::{Item, Meter, Put, Replaced, Store, Value as Attribute};
 use serde_json::Value;
 
 use crate::failure::Failure;
@@ -33,6 +34,44 @@ fn overlaid(standing: Option<Item>, new: Item) -> Result<Item, Failure> {
     }
 }
 
+/// Puts `item` in place of what was read, if that stands unchanged.
+async fn replace(
+    read: Option<&Item>,
+    item: &Item,
+    named: (&'static str, &str),
+    store: &impl Store,
+    meter: &Meter,
+) -> Result<(), Failure> {
+    let is_done = match read {
+        None => store.put_if_absent(item, meter).await? == Put::Stored,
+        Some(read) => store.replace_if(Some(read), item, meter).await? == Replaced::Done,
+    };
+    if is_done { Ok(()) } else { Err(Failure::Changed { what: named.0, name: named.1.to_owned() }) }
+}
+
+/// Longest name of a user or an organization, in bytes: for any that a person has or gives.
+pub const DISPLAY_NAME_MAX_BYTES: usize = 128;
+/// Longest e-mail address, in bytes (RFC 5321 §4.5.3.1.3, without the brackets).
+pub const EMAIL_MAX_BYTES: usize = 254;
+
+/// A name as answers show it, bounded so that every item stays small.
+fn display_name(text: &str) -> Result<String, &'static str> {
+    bounded(text, DISPLAY_NAME_MAX_BYTES).ok_or(DISPLAY_NAME_RULE)
+}
+
+/// An e-mail address, bounded likewise. Whether it is one is its owner's affair.
+fn email(text: &str) -> Result<String, &'static str> {
+    bounded(text, EMAIL_MAX_BYTES).ok_or(EMAIL_RULE)
+}
+
+const DISPLAY_NAME_RULE: &str = "a name has 1 to 128 bytes without control characters";
+const EMAIL_RULE: &str = "an e-mail address has 1 to 254 bytes without control characters";
+
+fn bounded(text: &str, max_bytes: usize) -> Option<String> {
+    let fits = (1..=max_bytes).contains(&text.len()) && !text.chars().any(char::is_control);
+    fits.then(|| text.to_owned())
+}
+
 /// That the target has nothing by a name.
 pub(crate) fn absent(what: &'static str, name: &impl fmt::Display, target: &Target) -> Failure {
     Failure::NotFound { what, name: name.to_string(), place: target.place().to_string() }
@@ -41,9 +80,11 @@ pub(crate) fn absent(what: &'static str, name: &impl fmt::Display, target: &Targ
 #[cfg(test)]
 mod tests {
     use super::*;
+    use elastic_refresh::request::{PASSWORD_MAX_BYTES, Password};
+    use rondo_shared::identity::{NAME_MAX_BYTES, OrgKey, Subject, TENANT_MAX_BYTES, Tenant};
     use rondo_shared::moment::Timestamp;
     use rondo_shared::store::Key;
-    use rondo_shared::store::item::tombstone;
+    use rondo_shared::store::item::{AccountStatus, Membership, Quota, UserProfile, org_item, tombstone};
 
     fn key() -> Key {
         Key { pk: "USER#t#u".to_owned(), sk: "PROFILE".to_owned() }
@@ -57,6 +98,47 @@ mod tests {
     fn what_is_not_given_stays_as_it_is() {
         let merged = overlaid(Some(item(&[("name", "Ada"), ("plan", "gold")])), item(&[("name", "Lovelace")]));
         assert_eq!(merged.unwrap(), item(&[("name", "Lovelace"), ("plan", "gold")]));
+    }
+
+    #[test]
+    fn every_item_of_the_directory_stays_small_at_the_extremes_of_each_field() {
+        let tenant = Tenant::new("t".repeat(TENANT_MAX_BYTES)).unwrap();
+        // Each character of it takes three in a key.
+        let subject = Subject::new("#".repeat(NAME_MAX_BYTES)).unwrap();
+        let org = OrgKey::new("#".repeat(NAME_MAX_BYTES)).unwrap();
+        let name = display_name(&"n".repeat(DISPLAY_NAME_MAX_BYTES)).unwrap();
+        let email = email(&"e".repeat(EMAIL_MAX_BYTES)).unwrap();
+        let profile = UserProfile { status: AccountStatus::Suspended, name: Some(name.clone()), email: Some(email) };
+        let quota = Quota {
+            turns_used: i64::MAX,
+            turns_limit: i64::MAX,
+            relationships_used: i64::MAX,
+            relationships_limit: i64::MAX,
+            resets_at: Timestamp::from_millis(i64::MAX),
+        };
+        let password = Password::new("p".repeat(PASSWORD_MAX_BYTES)).unwrap();
+        let credential = elastic_refresh::password::credential(&password, [255; 16]).unwrap();
+        for item in [
+            profile.to_item(&tenant, &subject),
+            org_item(&tenant, &org, &name),
+            quota.to_item(&tenant, &org, "2026-11-01"),
+            credential.to_item(&tenant, &subject),
+        ] {
+            assert!(item.size_bytes() < 1024, "{} bytes at {}", item.size_bytes(), item.key.sk);
+        }
+        // The one whose key holds two names.
+        let membership = Membership { org, name, is_default: true }.to_item(&tenant, &subject);
+        assert!(membership.size_bytes() < 1280, "{} bytes", membership.size_bytes());
+    }
+
+    #[test]
+    fn names_and_addresses_are_bounded() {
+        for bad in [String::new(), "n".repeat(129), "\u{fc}".repeat(65), "a\nb".to_owned()] {
+            assert!(display_name(&bad).is_err(), "{bad:?}");
+        }
+        for bad in [String::new(), "e".repeat(255), "a\tb".to_owned()] {
+            assert!(email(&bad).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use rondo_shared::store::item::{is_tombstone, org_item, org_key, tombstone};
 use rondo_shared::store::{Item, Meter, Store as _, Value as Attribute};
 use serde_json::json;
 
-use super::{absent, overlaid};
+use super::{absent, overlaid, replace};
 use crate::arguments::TenantArgument;
 use crate::failure::Failure;
 use crate::report::{Report, pairs};
@@ -35,7 +35,7 @@ pub struct PutArguments {
     #[command(flatten)]
     pub org: OrgArguments,
     /// What to call it.
-    #[arg(long)]
+    #[arg(long, value_parser = super::display_name)]
     pub name: String,
 }
 
@@ -66,7 +66,8 @@ async fn put(arguments: &PutArguments, target: &Target) -> Result<Report, Failur
     let PutArguments { org: OrgArguments { org, tenant }, name } = arguments;
     let (tenant, store, meter) = (&tenant.tenant, target.store(), Meter::default());
     let standing = store.get(&org_key(tenant, org), true, &meter).await?;
-    store.replace(&overlaid(standing, org_item(tenant, org, name))?, &meter).await?;
+    let item = overlaid(standing.clone(), org_item(tenant, org, name))?;
+    replace(standing.as_ref(), &item, ("organization", org.as_str()), store, &meter).await?;
     let text = pairs(&[("org", Some(org.as_str().to_owned())), ("name", Some(name.clone()))]);
     Ok(Report::new(text, json!({"org": org, "name": name})))
 }

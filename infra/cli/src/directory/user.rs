@@ -16,7 +16,7 @@ use rondo_shared::store::{Item, Meter, Store as _};
 use serde_json::{Value, json};
 
 use super::attributes::{self, Source};
-use super::{absent, overlaid};
+use super::{absent, overlaid, replace};
 use crate::arguments::{OnInput, OnInputParser, TenantArgument};
 use crate::failure::Failure;
 use crate::product::Product;
@@ -47,10 +47,10 @@ pub struct PutArguments {
     #[command(flatten)]
     pub user: UserArguments,
     /// What to call the user.
-    #[arg(long)]
+    #[arg(long, value_parser = super::display_name)]
     pub name: Option<String>,
     /// The user's e-mail address.
-    #[arg(long)]
+    #[arg(long, value_parser = super::email)]
     pub email: Option<String>,
     /// Whether the account may be used.
     #[arg(long, value_enum)]
@@ -118,6 +118,7 @@ async fn put(arguments: &PutArguments, target: &Target, input: &mut dyn BufRead)
         return Err(Failure::Misused("there is one standard input: give the attributes in a file"));
     }
     let given = attributes.as_ref().map(|source| source.read(input)).transpose()?.unwrap_or_default();
+    attributes::check_bounds(&given).map_err(Failure::Attributes)?;
     let credential = password.map(|OnInput| new_credential(tenant, input)).transpose()?;
 
     let key = UserProfile::key(tenant, user);
@@ -131,12 +132,12 @@ async fn put(arguments: &PutArguments, target: &Target, input: &mut dyn BufRead)
         (None, Some(was)) => was,
         (None, None) => AccountStatus::Active,
     };
-    let mut item = standing.filter(|item| !is_tombstone(item)).unwrap_or_else(|| Item::at(key.clone()));
+    let mut item = standing.clone().filter(|item| !is_tombstone(item)).unwrap_or_else(|| Item::at(key.clone()));
     attributes::merge(&mut item, given);
     let named = Item::at(key).text("name", name.clone()).text("email", email.clone());
     let item = overlaid(Some(item), named.text(STATUS, status.as_str().to_owned()))?;
     let profile = UserProfile::from_item(&item)?;
-    store.replace(&item, &meter).await?;
+    replace(standing.as_ref(), &item, ("user", user.as_str()), store, &meter).await?;
     if let Some(credential) = &credential {
         store.replace(&credential.to_item(tenant, user), &meter).await?;
     }
