@@ -95,6 +95,13 @@ impl Reader {
         Duration::from_secs(self.parsed(name, &rule, |secs| bounds.contains(secs)).unwrap_or(default))
     }
 
+    /// A whole number of days within bounds, or its default.
+    pub fn days(&mut self, name: &str, default: u64, bounds: RangeInclusive<u64>) -> Duration {
+        let rule = format!("must be a number of days from {} to {}", bounds.start(), bounds.end());
+        let days = self.parsed(name, &rule, |days| bounds.contains(days)).unwrap_or(default);
+        Duration::from_secs(days.saturating_mul(24 * 60 * 60))
+    }
+
     /// A rate limit, requests in a period, or its default.
     pub fn limit(&mut self, name: &str, default: NonZeroU32) -> NonZeroU32 {
         let fits = |limit: &NonZeroU32| limit.get() <= 1_000;
@@ -156,9 +163,9 @@ impl Reader {
 pub struct Common {
     /// `TABLE_NAME`.
     pub table: String,
-    /// `AWS_ENDPOINT_URL_DYNAMODB`: an emulator on this machine; unset on AWS.
+    /// `AWS_ENDPOINT_URL_DYNAMODB`: an emulator on this machine; `AWS_ENDPOINT_URL`: that of all services; unset on AWS.
     pub endpoint: Endpoint,
-    /// `KEYRING_FILE`.
+    /// `KEYRING_SECRET_ID` or `KEYRING_FILE`.
     pub keyring: KeyringSource,
     /// `SESSIONS_NOT_BEFORE`: sessions opened earlier are over.
     pub sessions_not_before: Option<Timestamp>,
@@ -193,17 +200,11 @@ impl std::fmt::Debug for FrontDoorSecret {
 impl Common {
     /// Reads what every function needs; what is wrong is noted with the reader.
     pub fn read(reader: &mut Reader) -> Self {
-        let endpoint = match reader.raw("AWS_ENDPOINT_URL_DYNAMODB").map(Endpoint::local) {
-            None => Endpoint::Function,
-            Some(Some(local)) => local,
-            Some(None) => {
-                reader.problem("AWS_ENDPOINT_URL_DYNAMODB", "must be http://127.0.0.1:<port>, or unset on AWS");
-                Endpoint::Function
-            }
-        };
+        let endpoint = Endpoint::configured(reader, "AWS_ENDPOINT_URL_DYNAMODB");
         let insecure_cookies = reader.flag("INSECURE_COOKIES");
         // Lambda sets this variable in every function; nothing that runs locally does.
-        let deployed = reader.raw("AWS_LAMBDA_INITIALIZATION_TYPE").is_some() || endpoint == Endpoint::Function;
+        let is_local = matches!(endpoint, Endpoint::Local { .. });
+        let deployed = reader.raw("AWS_LAMBDA_INITIALIZATION_TYPE").is_some() || !is_local;
         if insecure_cookies && deployed {
             reader.problem("INSECURE_COOKIES", "must not be set in a deployment: it is for `rondo dev` alone");
         }

@@ -19,8 +19,10 @@
 //! | [`session`], [`directory`] | opening, listing and ending sessions; quotas |
 //! | [`store`] | the port, its obligations, and DynamoDB behind it |
 //! | [`wire`] | what all endpoints share of HTTP |
+//! | [`aws`], [`boot`] | where AWS's services are reached; a function's start |
 //! | [`config`], [`log`], [`metrics`], [`moment`], [`identity`] | settings, the log line and what it counts, time and randomness, names |
 
+pub mod aws;
 pub mod boot;
 pub mod config;
 pub mod directory;

@@ -5,6 +5,7 @@ pub mod dynamo;
 pub mod faults;
 pub mod gateway;
 pub mod runtime;
+pub mod secrets;
 pub mod world;
 
 pub use dynamo::LocalDynamo;

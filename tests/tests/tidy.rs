@@ -67,6 +67,14 @@ fn functions() -> Vec<String> {
     names_in("functions").into_iter().filter(|name| root().join("functions").join(name).is_dir()).collect()
 }
 
+/// Whether a function answers HTTP requests: its main says so. One that does not is called by a schedule or a stream.
+fn serves_http(function: &str) -> bool {
+    let main = read(&format!("functions/{function}/src/main.rs"));
+    let (http, events) = (main.contains("wire::serve("), main.contains("lambda_runtime::run("));
+    assert!(http != events, "functions/{function}/src/main.rs is to call either wire::serve or lambda_runtime::run");
+    http
+}
+
 const TEST_MODULE: &str = "#[cfg(test)]";
 
 /// The lines of a file that ship: those before its test module, without comments; each with its number.
@@ -150,6 +158,9 @@ fn one_file_names_each_of_aws_sdks() {
         (concat!("aws_", "sdk_dynamodb"), DYNAMO),
         (concat!("aws_", "sdk_eventbridge"), "functions/events/src/bus.rs"),
         (concat!("aws_", "sdk_cloudwatch"), "infra/cli/src/status/cloudwatch.rs"),
+        (concat!("aws_", "sdk_secretsmanager"), "shared/src/keyring/secret.rs"),
+        (concat!("aws_", "config"), "shared/src/aws.rs"),
+        (concat!("aws_", "smithy_"), "shared/src/aws.rs"),
     ];
     let shipped: Vec<_> = rust_files("shared/src/")
         .into_iter()
@@ -166,7 +177,8 @@ fn one_file_names_each_of_aws_sdks() {
     findings.extend(offending_lines(&shipped, |line| line.contains(concat!("aws_", "sdk_")) && !known(line)));
     assert_none(
         &findings,
-        "Ask through a port, such as that of shared/src/store/mod.rs; one adapter speaks to each of AWS's services.",
+        "Ask through a port, such as that of shared/src/store/mod.rs; one adapter speaks to each of AWS's services, and \
+         shared/src/aws.rs makes the client that they share.",
     );
 }
 
@@ -196,13 +208,19 @@ fn every_function_is_deployed_and_served_locally() {
             continue;
         };
         // What is called by something else than HTTP has no path.
-        if stanza.contains("Type: HttpApi") && !router.contains(&format!("\"{function}\"")) {
-            findings.push(format!("Cargo.toml routes no path to \"{function}\""));
+        let is_routed = router.contains(&format!("\"{function}\""));
+        match stanza.contains("Type: HttpApi") {
+            true if !is_routed => findings.push(format!("Cargo.toml routes no path to \"{function}\"")),
+            false if is_routed => {
+                findings.push(format!("Cargo.toml routes a path to \"{function}\", which serves none"));
+            }
+            _ => {}
         }
     }
     assert_none(
         &findings,
-        "A function is a folder, a stanza of template.yaml, and a line of [workspace.metadata.lambda.watch.router].",
+        "A function is a folder, a stanza of template.yaml, and, if it serves an endpoint, a line of \
+         [workspace.metadata.lambda.watch.router].",
     );
 }
 

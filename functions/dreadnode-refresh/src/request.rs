@@ -77,7 +77,7 @@ pub enum Misshapen {
 ///
 /// # Errors
 /// [`ExtractError`]; only [`ExtractError::Keys`] may pass.
-pub fn extract(
+pub async fn extract(
     request: &Request,
     client: &Client,
     policy: &Policy,
@@ -94,7 +94,10 @@ pub fn extract(
     if token.is_ok() && !policy.cross_site.allows(request.headers()) {
         return Err(ExtractError::CrossSite);
     }
-    let presented = token.and_then(|token| verify(&token, client.clone(), policy, keyring, moment));
+    let presented = match token {
+        Ok(token) => verify(&token, client.clone(), policy, keyring, moment).await,
+        Err(error) => Err(error),
+    };
     match presented {
         Ok(_) | Err(ExtractError::Keys(_)) => presented,
         Err(_) => match addresses.charge(&client.network(), moment.now) {
@@ -149,7 +152,7 @@ fn is_said_to_be_json(headers: &HeaderMap) -> bool {
     }
 }
 
-fn verify(
+async fn verify(
     value: &str,
     client: Client,
     policy: &Policy,
@@ -157,7 +160,7 @@ fn verify(
     moment: &Moment,
 ) -> Result<Presented, ExtractError> {
     let token = UnverifiedToken::parse(value).map_err(ExtractError::Unverified)?;
-    let presented = Presented::verify(token, keyring, &policy.authority, client, moment);
+    let presented = Presented::verify(token, keyring, &policy.authority, client, moment).await;
     let presented = presented.map_err(|error| match error {
         VerifyError::Token(error) => ExtractError::Unverified(error),
         VerifyError::Keys(error) => ExtractError::Keys(error),

@@ -3,16 +3,11 @@
 use std::future::Future;
 use std::time::Duration;
 
-use aws_config::environment::{EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider};
-use aws_config::meta::region::ProvideRegion as _;
 use aws_sdk_eventbridge::Client;
-use aws_sdk_eventbridge::config::retry::RetryConfig;
-use aws_sdk_eventbridge::config::timeout::TimeoutConfig;
-use aws_sdk_eventbridge::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_eventbridge::error::{ProvideErrorMetadata as _, SdkError};
+use aws_sdk_eventbridge::primitives::DateTime;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
-use aws_smithy_http_client::tls;
-use aws_smithy_types::DateTime;
+use rondo_shared::aws::Patience;
 
 use crate::Settings;
 use crate::event::Event;
@@ -21,12 +16,14 @@ use crate::event::Event;
 pub const SOURCE: &str = "rondo";
 /// As many as EventBridge takes at once.
 pub const AT_ONCE: usize = 10;
-/// One attempt; and one call with its retries. The stream brings again what was not published, so that there is no need
-/// for patience here.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1_000);
-const CALL_TIMEOUT: Duration = Duration::from_millis(2_500);
-/// The wait before the first retry, doubled and jittered by the SDK.
-const INITIAL_BACKOFF: Duration = Duration::from_millis(30);
+/// The stream brings again what was not published, so that there is no need for more.
+const PATIENCE: Patience = Patience {
+    connect: Duration::from_millis(700),
+    attempt: Duration::from_millis(1_000),
+    operation: Duration::from_millis(2_500),
+    attempts_max: 3,
+    initial_backoff: Duration::from_millis(30),
+};
 
 /// An event was not published, as far as is known.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,30 +46,8 @@ pub struct EventBridge {
 impl EventBridge {
     /// Prepares a client with the credentials of a function; the first call connects.
     pub async fn connect(settings: &Settings) -> Self {
-        let config = aws_sdk_eventbridge::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .retry_config(RetryConfig::standard().with_initial_backoff(INITIAL_BACKOFF))
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-                    .operation_timeout(CALL_TIMEOUT)
-                    .build(),
-            );
-        let http = aws_smithy_http_client::Builder::new();
-        let config = match &settings.endpoint {
-            Some(url) => config
-                .http_client(http.build_http())
-                .endpoint_url(url)
-                .region(Region::from_static("us-east-1"))
-                .credentials_provider(Credentials::new("local", "local", None, None, "local")),
-            None => config
-                .http_client(
-                    http.tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring)).build_https(),
-                )
-                .region(EnvironmentVariableRegionProvider::new().region().await)
-                .credentials_provider(EnvironmentVariableCredentialsProvider::new()),
-        };
-        Self { client: Client::from_conf(config.build()), bus: settings.bus.clone() }
+        let client = Client::new(&settings.endpoint.config(PATIENCE).await);
+        Self { client, bus: settings.bus.clone() }
     }
 
     async fn put(&self, events: &[&Event]) -> Vec<Result<(), NotPublished>> {

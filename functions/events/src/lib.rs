@@ -10,6 +10,7 @@ pub mod bus;
 pub mod event;
 pub mod record;
 
+use rondo_shared::aws::Endpoint;
 use rondo_shared::config::Reader;
 use serde::Serialize;
 use serde_json::Value;
@@ -23,17 +24,14 @@ use crate::record::Record;
 pub struct Settings {
     /// `EVENT_BUS`: a name or an ARN; `default` is the account's own.
     pub bus: String,
-    /// `AWS_ENDPOINT_URL_EVENTBRIDGE`: an emulator on this machine; unset on AWS.
-    pub endpoint: Option<String>,
+    /// `AWS_ENDPOINT_URL_EVENTBRIDGE`: an emulator on this machine; `AWS_ENDPOINT_URL`: that of all services; unset on AWS.
+    pub endpoint: Endpoint,
 }
 
 impl Settings {
     /// Reads the settings of this function; what is wrong is noted with the reader.
     pub fn read(reader: &mut Reader) -> Self {
-        let endpoint = reader.raw("AWS_ENDPOINT_URL_EVENTBRIDGE").map(str::to_owned);
-        if endpoint.as_ref().is_some_and(|url| !url.starts_with("http://127.0.0.1:")) {
-            reader.problem("AWS_ENDPOINT_URL_EVENTBRIDGE", "must be http://127.0.0.1:<port>, or unset on AWS");
-        }
+        let endpoint = Endpoint::configured(reader, "AWS_ENDPOINT_URL_EVENTBRIDGE");
         Self { bus: reader.text("EVENT_BUS", "default"), endpoint }
     }
 }

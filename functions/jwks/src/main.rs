@@ -20,7 +20,8 @@ async fn main() -> Result<(), lambda_http::Error> {
 
 /// Reads settings and keys, before the first event.
 async fn boot() -> Result<App, BootError> {
-    let (keyring, policy) = configure(Reader::from_environment())?;
+    let (mut keyring, policy) = configure(Reader::from_environment())?;
+    keyring.read_ahead().await?;
     let now = Moment::read().map_or(Timestamp::from_millis(0), |moment| moment.now);
     Ok(App::new(keyring, policy, now)?)
 }

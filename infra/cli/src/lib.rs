@@ -12,6 +12,7 @@
 //! | [`product`] | the products by name: tenants, variables, paths |
 //! | [`session`], [`directory`], [`family`] | one file per noun of the command line |
 //! | [`status`] | the last hour in figures |
+//! | [`keys`] | the keyring and the life of its keys, in a file or in Secrets Manager |
 //! | [`timeline`] | what happened to a family, as a value |
 //! | [`exchange`], [`demo`] | a call over HTTP, and each product's story told with it |
 //! | [`dev`] | the local stack: database, keyring, demo data, functions |
@@ -26,6 +27,7 @@ pub mod directory;
 pub mod exchange;
 pub mod failure;
 pub mod family;
+pub mod keys;
 pub mod product;
 pub mod report;
 pub mod session;
@@ -51,6 +53,7 @@ pub async fn run(cli: Cli, reader: Reader, input: &mut dyn BufRead) -> Result<Re
     match cli.command {
         Command::Dev(arguments) => dev::run(&arguments, &cli.target, reader).await,
         Command::Smoke => dev::smoke(&cli.target, reader).await,
+        Command::Keys(command) => keys::run(&command, &cli.target, reader).await,
         Command::Operate(operation) => {
             let target = Target::find(&cli.target, reader).await?;
             operate(&operation, &target, input).await

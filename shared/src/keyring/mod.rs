@@ -6,8 +6,11 @@
 //! says about its algorithm is compared with it and never believed (RFC 8725 §3.1). Keys are written as JWKs
 //! (RFC 7517, RFC 7518, RFC 8037). Nothing here shows a key: `Debug` prints names only.
 
+pub mod generate;
+pub mod lifecycle;
 pub mod public;
 mod rs256;
+pub mod secret;
 pub mod source;
 
 use std::collections::BTreeMap;
@@ -17,6 +20,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 use serde::{Deserialize, Serialize};
+use zeroize::{Zeroize as _, Zeroizing};
 
 use self::public::{PublicJwk, PublicKey};
 pub use self::rs256::RsaJwk;
@@ -71,6 +75,12 @@ pub struct KeyDocument {
     pub state: KeyState,
     /// When it came into the keyring, RFC 3339.
     pub published_at: String,
+    /// When it began to sign, where the ring says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promoted_at: Option<String>,
+    /// When it ceased to sign, where the ring says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retired_at: Option<String>,
     /// The key.
     pub jwk: Jwk,
 }
@@ -112,7 +122,28 @@ impl Jwk {
     }
 }
 
+impl Default for KeyringDocument {
+    /// A ring without a product.
+    fn default() -> Self {
+        Self { version: FORMAT_VERSION, products: BTreeMap::new() }
+    }
+}
+
 impl KeyringDocument {
+    /// Its text, as it is kept. What a function would refuse is not written.
+    ///
+    /// # Errors
+    /// [`KeyringError`] where a product's keys cannot be used, or the public ones cannot be published together.
+    pub fn to_text(&self) -> Result<KeyringText, KeyringError> {
+        let written = serde_json::to_string_pretty(self).map(KeyringText::new);
+        let text = written.map_err(|_| KeyringError::Invalid("it cannot be written".to_owned()))?;
+        for product in self.products.keys() {
+            ProductKeys::parse(text.as_str(), product)?;
+        }
+        public::public_keys(text.as_str())?;
+        Ok(text)
+    }
+
     /// Reads a keyring's text.
     ///
     /// # Errors
@@ -128,6 +159,36 @@ impl KeyringDocument {
     }
 }
 
+/// A keyring document's text. It is not shown, and overwritten when it is dropped.
+#[derive(Clone)]
+pub struct KeyringText(Zeroizing<String>);
+
+impl KeyringText {
+    /// From the text.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Drop for Jwk {
+    fn drop(&mut self) {
+        match self {
+            Self::Ed25519 { d, .. } => d.zeroize(),
+            Self::Rsa(pair) => [&mut pair.d, &mut pair.p, &mut pair.q, &mut pair.dp, &mut pair.dq, &mut pair.qi]
+                .into_iter()
+                .for_each(zeroize::Zeroize::zeroize),
+            Self::Symmetric { k } => k.zeroize(),
+        }
+    }
+}
+
 /// The documents are made of secrets: none is ever shown.
 macro_rules! undisclosed {
     ($($name:ident),*) => {$(
@@ -138,7 +199,7 @@ macro_rules! undisclosed {
         }
     )*};
 }
-undisclosed!(KeyringDocument, ProductDocument, KeyDocument, Jwk, RsaJwk);
+undisclosed!(KeyringText, KeyringDocument, ProductDocument, KeyDocument, Jwk, RsaJwk);
 
 /// One key, ready to use.
 #[derive(Clone)]
@@ -292,6 +353,18 @@ pub enum KeyringError {
     Unreadable(String),
 }
 
+impl KeyringError {
+    /// Whether reading again may help: what was not read may be read yet, and what was read stays wrong until somebody
+    /// mends it.
+    #[must_use]
+    pub const fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreadable(_) => true,
+            Self::Invalid(_) | Self::NoKeys(_) => false,
+        }
+    }
+}
+
 /// The one curve that EdDSA keys here are of (RFC 8037 §3.1).
 const ED25519: &str = "Ed25519";
 /// The fixed start of an Ed25519 private key in PKCS#8 (RFC 8410 §7); the 32 bytes of the key follow.
@@ -299,7 +372,7 @@ const ED25519_PKCS8_PREFIX: [u8; 16] =
     [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
 
 fn parse_key(document: &KeyDocument, allowed: &[Algorithm]) -> Result<Key, KeyringError> {
-    let KeyDocument { kid, state, jwk, published_at } = document;
+    let KeyDocument { kid, state, jwk, published_at, .. } = document;
     let invalid = |what: &str| KeyringError::Invalid(format!("key {kid}: {what}"));
     if kid.is_empty() || kid.len() > 64 {
         return Err(invalid("a kid has 1 to 64 characters"));
@@ -317,7 +390,7 @@ fn parse_key(document: &KeyDocument, allowed: &[Algorithm]) -> Result<Key, Keyri
             if crv != ED25519 {
                 return Err(invalid("its curve is not Ed25519"));
             }
-            let der = [ED25519_PKCS8_PREFIX.as_slice(), &bytes(d, "d")?].concat();
+            let der = Zeroizing::new([ED25519_PKCS8_PREFIX.as_slice(), &*Zeroizing::new(bytes(d, "d")?)].concat());
             let public = bytes(x, "x")?;
             let published = PublicKey::Ed25519 { crv: ED25519, x: x.clone() };
             (EncodingKey::from_ed_der(&der), DecodingKey::from_ed_der(&public), Some(published))
@@ -327,8 +400,8 @@ fn parse_key(document: &KeyDocument, allowed: &[Algorithm]) -> Result<Key, Keyri
             (encoding, decoding, Some(public))
         }
         Jwk::Symmetric { k } => {
-            let secret = bytes(k, "k")?;
-            (EncodingKey::from_secret(&secret), DecodingKey::from_secret(&secret), None)
+            let secret = Zeroizing::new(bytes(k, "k")?);
+            (EncodingKey::from_secret(&*secret), DecodingKey::from_secret(&*secret), None)
         }
     };
     let published_at = Timestamp::parse(published_at);

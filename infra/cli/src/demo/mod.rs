@@ -94,7 +94,7 @@ impl Play<'_> {
     /// Looks at the access token of an answer as a resource server does, by the published keys.
     async fn verified(&mut self, answer: &Answer, pointer: &str) -> Result<(), Failure> {
         let token = answer.text(pointer).unwrap_or_default();
-        let products = self.target.products()?;
+        let products = self.target.products().await?;
         let terms = products.of(&self.tenant).map(|product| product.terms());
         let issuer = terms.map(|terms| terms.authority.issuer.clone()).unwrap_or_default();
         let audience = terms.map(|terms| terms.access.audience.clone()).unwrap_or_default();
@@ -106,8 +106,8 @@ impl Play<'_> {
     }
 
     /// How long a retry is believed.
-    fn window(&self) -> Result<Duration, Failure> {
-        let products = self.target.products()?;
+    async fn window(&self) -> Result<Duration, Failure> {
+        let products = self.target.products().await?;
         let grace = products.of(&self.tenant).map_or(Grace::Off, |product| product.terms().rotation.grace);
         let off = "it needs a grace window; start `rondo dev` with --grace-secs 3";
         match grace {

@@ -1,13 +1,13 @@
 //! CloudWatch: the only file that names its SDK. One question for all figures, with the credentials of a person.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
-use aws_config::BehaviorVersion;
 use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::error::ProvideErrorMetadata as _;
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat};
-use aws_smithy_http_client::tls;
+use rondo_shared::aws::{Endpoint, Patience};
 use rondo_shared::metrics::Namespace;
 use rondo_shared::moment::Timestamp;
 
@@ -18,16 +18,21 @@ use crate::failure::Failure;
 /// The period of the figures, in seconds: all of the hour in one, or in two where it is cut at the full hour.
 const PERIOD_SECS: i32 = 3_600;
 
+/// A person waits for it.
+const PATIENCE: Patience = Patience {
+    connect: Duration::from_secs(3),
+    attempt: Duration::from_secs(10),
+    operation: Duration::from_secs(30),
+    attempts_max: 3,
+    initial_backoff: Duration::from_millis(200),
+};
+
 /// The figures between two instants.
 ///
 /// # Errors
 /// [`Failure::CloudWatch`] where there are no credentials, no permission (`cloudwatch:GetMetricData`) or no answer.
 pub async fn figures(namespace: &Namespace, from: Timestamp, to: Timestamp) -> Result<Figures, Failure> {
-    let http = aws_smithy_http_client::Builder::new()
-        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
-        .build_https();
-    let config = aws_config::defaults(BehaviorVersion::latest()).http_client(http).load().await;
-    figures_by(&Client::new(&config), namespace, from, to).await
+    figures_by(&Client::new(&Endpoint::Person.config(PATIENCE).await), namespace, from, to).await
 }
 
 async fn figures_by(
@@ -94,8 +99,6 @@ mod tests {
     use std::io::{BufRead as _, BufReader, Read as _, Write as _};
     use std::net::TcpListener;
 
-    use aws_sdk_cloudwatch::config::{Credentials, Region};
-
     /// A text as CBOR (RFC 8949 §3.1), which is what CloudWatch speaks.
     fn text(text: &str) -> Vec<u8> {
         let mut bytes = vec![0x78, u8::try_from(text.len()).unwrap()];
@@ -115,14 +118,10 @@ mod tests {
     }
 
     /// Answers one call with a body, and returns what was asked.
-    fn answer_once(status: u16, body: Vec<u8>) -> (Client, std::thread::JoinHandle<Vec<u8>>) {
+    async fn answer_once(status: u16, body: Vec<u8>) -> (Client, std::thread::JoinHandle<Vec<u8>>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let config = aws_sdk_cloudwatch::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .endpoint_url(format!("http://{}", listener.local_addr().unwrap()))
-            .region(Region::from_static("us-east-1"))
-            .credentials_provider(Credentials::new("local", "local", None, None, "local"));
+        let endpoint = Endpoint::local(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        let config = endpoint.config(PATIENCE).await;
         let asked = std::thread::spawn(move || {
             let mut stream = listener.accept().unwrap().0;
             let (mut reader, mut length) = (BufReader::new(stream.try_clone().unwrap()), 0);
@@ -143,7 +142,7 @@ mod tests {
             stream.write_all(&body).unwrap();
             asked
         });
-        (Client::from_conf(config.build()), asked)
+        (Client::new(&config), asked)
     }
 
     async fn asked_of(client: &Client) -> Result<Figures, Failure> {
@@ -156,7 +155,7 @@ mod tests {
         let p99 = ROWS.iter().position(|row| row.name == "latency p99, ms").unwrap();
         let results = [result("q0", [3.0, 4.0]), result(&id(p99), [20.0, 12.5])].concat();
         let body = [vec![0xa1], text("MetricDataResults"), vec![0x82], results].concat();
-        let (client, asked) = answer_once(200, body);
+        let (client, asked) = answer_once(200, body).await;
         let figures = asked_of(&client).await.unwrap();
         let first = functions()[0];
         assert_eq!((figures.get(first, "rotated"), figures.get(first, "latency p99, ms")), (Some(7.0), Some(20.0)));
@@ -171,7 +170,7 @@ mod tests {
     #[tokio::test]
     async fn what_cloudwatch_refuses_is_told_in_a_word() {
         let body = [vec![0xa1], text("__type"), text("com.amazonaws.cloudwatch#AccessDeniedException")].concat();
-        let (client, _) = answer_once(403, body);
+        let (client, _) = answer_once(403, body).await;
         let refused = asked_of(&client).await.unwrap_err().to_string();
         assert_eq!(refused, "CloudWatch gave no figures: AccessDeniedException");
     }
