@@ -1,14 +1,17 @@
 # A menu. `make dev` and `make test` each do all the set-up that they need on a machine with Rust, a C compiler and Python.
 CARGO_LAMBDA := 1.9.2
 CARGO_DENY := 0.20.2
+SCHEMATHESIS := 4.32.5
+# Ed25519 for the clients in tests/clients/, which use Python's standard library for all else.
+CRYPTOGRAPHY := 50.0.2
 TOOLS := .tools
 # By binary, not by package: cargo then unifies features over the workspace, as `cargo lambda watch` does, and builds once.
 RONDO := cargo run --quiet --locked --bin rondo --
 
-.PHONY: dev test demo model budget lint deny clean help
+.PHONY: dev test test-api test-clients demo model budget lint deny clean help
 
 help:           ## this menu
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 21
 
 dev: $(TOOLS)/bin/cargo-lambda ## the local stack: DynamoDB, the functions, a demo session, curl commands (ARGS=--grace-secs=3)
 	@$(RONDO) dev $(ARGS)
@@ -19,6 +22,12 @@ demo:           ## plays a refresh, two tabs, a lost response and a theft agains
 test: $(TOOLS)/bin/cargo-lambda ## every test, the end-to-end one included
 	cargo test --locked --workspace
 	$(RONDO) smoke
+
+test-api: $(TOOLS)/bin/schemathesis ## the OpenAPI documents against the local stack, under a minute once compiled (ARGS=--examples=1000: ten)
+	$(TOOLS)/bin/python infra/openapi/test.py $(ARGS)
+
+test-clients: $(TOOLS)/cryptography-$(CRYPTOGRAPHY) ## a client of each product against the local stack, under two minutes once compiled (ARGS=replyke: one)
+	$(TOOLS)/bin/python tests/clients/run.py $(ARGS)
 
 model:          ## explores the protocol's states and shows what each mutation breaks
 	cargo test --locked --package rondo-tests --test model -- --nocapture --test-threads 2
@@ -39,6 +48,13 @@ clean:          ## the local stack's data and the pinned tools
 $(TOOLS)/bin/cargo-lambda:
 	python3 -m venv $(TOOLS)
 	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check cargo-lambda==$(CARGO_LAMBDA)
+
+$(TOOLS)/bin/schemathesis: | $(TOOLS)/bin/cargo-lambda
+	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check schemathesis==$(SCHEMATHESIS)
+
+$(TOOLS)/cryptography-$(CRYPTOGRAPHY): | $(TOOLS)/bin/cargo-lambda
+	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check cryptography==$(CRYPTOGRAPHY)
+	@touch $@
 
 $(TOOLS)/bin/cargo-deny:
 	cargo install --quiet --locked --root $(TOOLS) cargo-deny@$(CARGO_DENY)

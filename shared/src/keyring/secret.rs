@@ -19,8 +19,8 @@ use ulid::Ulid;
 use super::{KeyringError, KeyringText};
 use crate::aws::{self, Endpoint, Patience};
 
-/// A reading comes on top of the three store operations that a walk makes at most (8.4 s), and together they stay under
-/// the functions' time-out of 10 s. A request makes one reading at most.
+/// A request makes one reading at most. It comes on top of the time that the store's part of a walk has
+/// ([`WALK_TIME`](crate::store::WALK_TIME)), and both together stay well below the functions' time-out of 10 s.
 const PATIENCE: Patience = Patience {
     connect: Duration::from_millis(500),
     // The service decrypts with KMS; its p99 is below a tenth of a second.
