@@ -12,7 +12,7 @@ async fn main() -> Result<(), lambda_http::Error> {
     rondo_shared::boot::run(
         FUNCTION,
         boot,
-        |app, moment, request| async move { handle(&app, &moment, &request) },
+        |app, moment, request| async move { handle(&app, &moment, &request).await },
         |_, _, request_id| response::not_started(request_id),
     )
     .await

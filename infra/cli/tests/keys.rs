@@ -142,20 +142,19 @@ async fn leaked_keys_are_replaced_at_once_for_those_who_are_named() {
 
 #[tokio::test]
 async fn edits_at_once_follow_one_another() {
-    let ring = std::sync::Arc::new(Ring::new());
+    let ring = Ring::new();
     ring.run("init").await.unwrap();
-    // A thread for each, as for a person each: a command's standard input stays on its own.
-    let edits = ["uniqos", "dreadnode", "elastic", "replyke"].map(|product| {
-        let ring = std::sync::Arc::clone(&ring);
-        std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(ring.run(&format!("publish --product {product}"))).map(drop)
-        })
+    let products = ["uniqos", "dreadnode", "elastic", "replyke"];
+    std::thread::scope(|scope| {
+        for product in products {
+            let ring = &ring;
+            scope.spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+                runtime.block_on(ring.run(&format!("publish --product {product}"))).unwrap();
+            });
+        }
     });
-    for edit in edits {
-        edit.join().unwrap().unwrap();
-    }
-    for product in ["uniqos", "dreadnode", "elastic", "replyke"] {
+    for product in products {
         assert_eq!(ring.states(product), [2, 2, 0], "{product}");
     }
 }

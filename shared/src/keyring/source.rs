@@ -185,10 +185,10 @@ impl<K> Keyring<K> {
     /// The keys, read again first if they have grown old. A failed reading keeps the ring that is there. While another
     /// request reads, nobody waits: the ring that is there is as good as it was.
     pub async fn current(&self, now: Timestamp) -> Arc<K> {
-        if self.is_older_than(REREAD_INTERVAL, now)
+        if self.is_due(REREAD_INTERVAL, now)
             && let Ok(_reading) = self.reading.try_lock()
         {
-            self.reread_if_older_than(REREAD_INTERVAL, now).await;
+            self.reread_if_due(REREAD_INTERVAL, now).await;
         }
         Arc::clone(&self.state().keys)
     }
@@ -202,7 +202,7 @@ impl<K> Keyring<K> {
         {
             // Whoever reads already may find the key: wait for them.
             let _reading = self.reading.lock().await;
-            self.reread_if_older_than(UNKNOWN_KID_INTERVAL, now).await;
+            self.reread_if_due(UNKNOWN_KID_INTERVAL, now).await;
         }
         let state = self.state();
         match &state.last_failure {
@@ -215,12 +215,12 @@ impl<K> Keyring<K> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn is_older_than(&self, interval: Duration, now: Timestamp) -> bool {
+    fn is_due(&self, interval: Duration, now: Timestamp) -> bool {
         is_due(self.state().attempted_at, interval, now)
     }
 
-    async fn reread_if_older_than(&self, interval: Duration, now: Timestamp) {
-        if !self.is_older_than(interval, now) {
+    async fn reread_if_due(&self, interval: Duration, now: Timestamp) {
+        if !self.is_due(interval, now) {
             return;
         }
         let read = self.source.read().await.and_then(|text| (self.parse)(text.as_str(), now));

@@ -36,6 +36,7 @@ const PATIENCE: Patience = Patience {
     connect: Duration::from_millis(700),
     // The service's own p99 is two orders below; a lost packet costs one retry, not the request.
     attempt: Duration::from_millis(1_200),
+    // Time for two attempts that are not answered.
     operation: Duration::from_millis(2_800),
     attempts_max: 3,
     initial_backoff: Duration::from_millis(30),
