@@ -8,7 +8,7 @@ TOOLS := .tools
 # By binary, not by package: cargo then unifies features over the workspace, as `cargo lambda watch` does, and builds once.
 RONDO := cargo run --quiet --locked --bin rondo --
 
-.PHONY: dev test test-api test-clients demo model budget test-stores lint deny clean help
+.PHONY: dev test test-api test-clients demo model budget test-stores chaos load lint deny clean help
 
 help:           ## this menu
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 21
@@ -37,6 +37,12 @@ budget:         ## prints what each outcome costs
 
 test-stores: $(TOOLS)/bin/ministack $(TOOLS)/dynamodb-local ## the store contract on ministack and Amazon's DynamoDB Local too (Java 17, Maven)
 	@python3 tests/stores/run.py cargo test --locked --package rondo-tests --test store_contract --features other-stores
+
+chaos:          ## 10,000 random schedules of clients and faults against the functions (ARGS="seed=7 count=100")
+	CHAOS="seed=1 count=10000 $(ARGS)" cargo test --locked --package rondo-tests --test chaos -- --nocapture --test-threads 1
+
+load:           ## thousands of sessions while functions and store are killed and paused (ARGS="--secs=60 --sessions=500")
+	@cargo run --quiet --locked --bin load -- $(ARGS)
 
 lint:           ## format and clippy, warnings denied
 	cargo fmt --all -- --check

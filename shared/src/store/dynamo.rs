@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::http::HttpResponse;
-use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::retry::{RetryConfig, RetryPartition};
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedHttpClient};
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
@@ -81,6 +81,8 @@ impl DynamoStore {
         let config = config(http)
             .endpoint_url(url)
             .region(Region::from_static("us-east-1"))
+            // The SDK's quota of retries is the process's; here it is each store's, so that one test does not use up another's.
+            .retry_partition(RetryPartition::new(url.to_owned()))
             .credentials_provider(credentials)
             .build();
         Self { client: Client::from_conf(config), table: table.to_owned() }
