@@ -32,6 +32,7 @@ fn drawn(seed: u64) -> Schedule {
 }
 
 /// The number that `CHAOS` gives a name, as in `seed=7 count=100`.
+#[expect(clippy::disallowed_methods, reason = "how `make chaos` says what to play")]
 fn asked_for(name: &str, otherwise: u64) -> u64 {
     let chaos = std::env::var("CHAOS").unwrap_or_default();
     let mut words = chaos.split_whitespace().filter_map(|word| word.split_once('='));

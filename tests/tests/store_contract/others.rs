@@ -60,6 +60,7 @@ impl Stores for DynamoDbLocal {
 }
 
 /// The store's address; one test of the process creates the table there.
+#[expect(clippy::disallowed_methods, reason = "how tests/stores/run.py says where the stores are")]
 async fn with_table(variable: &str, made: &OnceCell<()>) -> String {
     let url = std::env::var(variable).unwrap_or_else(|_| panic!("{variable} is not set: run `make test-stores`"));
     made.get_or_init(|| async {

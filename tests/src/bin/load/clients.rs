@@ -28,8 +28,10 @@ use crate::processes::{GRACE_SECS, Place, Process};
 
 /// How long a client waits for an answer, as the gateway does.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long it waits before it asks again.
+/// How long it waits before it asks again, the first time; then twice that, and so on, up to the second. Clients that all ask
+/// without a pause keep a store that comes back from coming back.
 const RETRY_PAUSE: Duration = Duration::from_millis(300);
+const RETRY_PAUSE_MAX: Duration = Duration::from_millis(2_400);
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -114,10 +116,10 @@ async fn live(n: u64, family: FamilyId, mut token: String, town: Arc<Town>, plan
     while !town.ended.load(Ordering::Relaxed) {
         turns.tick().await;
         let first_asked = Instant::now();
-        let mut retries = tokio::time::interval(RETRY_PAUSE);
-        retries.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut wait = Duration::ZERO;
         loop {
-            retries.tick().await;
+            tokio::time::interval_at(tokio::time::Instant::now() + wait, PATIENCE).tick().await;
+            wait = (wait * 2).clamp(RETRY_PAUSE, RETRY_PAUSE_MAX);
             instance = (instance + 1) % town.functions.len();
             let asked = Instant::now();
             let address = town.functions[instance].read().await.said.clone();

@@ -16,7 +16,7 @@ use uniqos_refresh::{App, configure, handle};
 
 /// Serves until it is killed; prints its address first.
 pub async fn serve(store: &str) {
-    let (common, policy) = configure(Reader::new(std::env::vars())).unwrap();
+    let (common, policy) = configure(Reader::from_environment()).unwrap();
     let store = DynamoStore::over(rondo_tests::dynamo::plain_http(), store, TABLE);
     let app = Arc::new(App::new(common, policy, store, Moment::read().unwrap().now).unwrap());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
