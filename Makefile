@@ -35,7 +35,7 @@ model:          ## explores the protocol's states and shows what each mutation b
 budget:         ## prints what each outcome costs
 	cargo test --locked --quiet --package rondo-tests --test budget -- --nocapture
 
-test-stores: $(TOOLS)/bin/ministack $(TOOLS)/dynamodb-local ## the store contract on ministack and Amazon's DynamoDB Local too (Java 17, Maven)
+test-stores: $(TOOLS)/ministack/bin/ministack $(TOOLS)/dynamodb-local ## the store contract on ministack and Amazon's DynamoDB Local too (Java 17, Maven)
 	@python3 tests/stores/run.py cargo test --locked --package rondo-tests --test store_contract --features other-stores
 
 chaos:          ## 10,000 random schedules of clients and faults against the functions (ARGS="seed=7 count=100")
@@ -65,9 +65,9 @@ $(TOOLS)/cryptography-$(CRYPTOGRAPHY): | $(TOOLS)/bin/cargo-lambda
 	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check cryptography==$(CRYPTOGRAPHY)
 	@touch $@
 
-$(TOOLS)/bin/ministack: tests/stores/requirements.txt
-	python3 -m venv $(TOOLS)
-	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+$(TOOLS)/ministack/bin/ministack: tests/stores/requirements.txt
+	python3 -m venv $(TOOLS)/ministack
+	$(TOOLS)/ministack/bin/pip install --quiet --disable-pip-version-check --requirement $<
 
 $(TOOLS)/dynamodb-local: tests/stores/pom.xml tests/stores/sha256
 	mvn --quiet --batch-mode --strict-checksums --file $< org.apache.maven.plugins:maven-dependency-plugin:2.8:copy-dependencies -DincludeScope=runtime -DoutputDirectory=$(abspath $@)

@@ -31,7 +31,7 @@ def start_ministack(log, home):
         "PATH": "/usr/bin:/bin", "HOME": home, "GATEWAY_PORT": str(port),
         "BIND_HOST": "127.0.0.1", "IOT_MTLS_ENABLED": "0", "AWS_ENDPOINT_URL": url,
     }
-    process = subprocess.Popen([TOOLS / "bin" / "ministack"], env=environment, stdout=log, stderr=log)
+    process = subprocess.Popen([TOOLS / "ministack" / "bin" / "ministack"], env=environment, stdout=log, stderr=log)
     deadline = time.monotonic() + START_SECS
     while True:
         try:
