@@ -8,7 +8,7 @@ TOOLS := .tools
 # By binary, not by package: cargo then unifies features over the workspace, as `cargo lambda watch` does, and builds once.
 RONDO := cargo run --quiet --locked --bin rondo --
 
-.PHONY: dev test test-api test-clients demo model budget lint deny clean help
+.PHONY: dev test test-api test-clients demo model budget test-stores chaos load lint deny clean help
 
 help:           ## this menu
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 21
@@ -35,6 +35,15 @@ model:          ## explores the protocol's states and shows what each mutation b
 budget:         ## prints what each outcome costs
 	cargo test --locked --quiet --package rondo-tests --test budget -- --nocapture
 
+test-stores: $(TOOLS)/ministack/bin/ministack $(TOOLS)/dynamodb-local ## the store contract on ministack and Amazon's DynamoDB Local too (Java 17, Maven)
+	@python3 tests/stores/run.py cargo test --locked --package rondo-tests --test store_contract --features other-stores
+
+chaos:          ## 10,000 random schedules of clients and faults against the functions (ARGS="seed=7 count=100")
+	CHAOS="seed=1 count=10000 $(ARGS)" cargo test --locked --package rondo-tests --test chaos -- --nocapture --test-threads 1
+
+load:           ## thousands of sessions while functions and store are killed and paused (ARGS="--secs=60 --sessions=500")
+	@cargo run --quiet --locked --bin load -- $(ARGS)
+
 lint:           ## format and clippy, warnings denied
 	cargo fmt --all -- --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
@@ -55,6 +64,15 @@ $(TOOLS)/bin/schemathesis: | $(TOOLS)/bin/cargo-lambda
 $(TOOLS)/cryptography-$(CRYPTOGRAPHY): | $(TOOLS)/bin/cargo-lambda
 	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check cryptography==$(CRYPTOGRAPHY)
 	@touch $@
+
+$(TOOLS)/ministack/bin/ministack: tests/stores/requirements.txt
+	python3 -m venv $(TOOLS)/ministack
+	$(TOOLS)/ministack/bin/pip install --quiet --disable-pip-version-check --requirement $<
+
+$(TOOLS)/dynamodb-local: tests/stores/pom.xml tests/stores/sha256
+	mvn --quiet --batch-mode --strict-checksums --file $< org.apache.maven.plugins:maven-dependency-plugin:2.8:copy-dependencies -DincludeScope=runtime -DoutputDirectory=$(abspath $@)
+	cd $@ && sha256sum --quiet --check $(abspath tests/stores/sha256)
+	touch $@
 
 $(TOOLS)/bin/cargo-deny:
 	cargo install --quiet --locked --root $(TOOLS) cargo-deny@$(CARGO_DENY)

@@ -3,6 +3,8 @@
 //! Every function of the modules below is one test, generic over the store. A store is added by implementing [`Stores`]
 //! for what starts it and naming it in one `contract_suite!`. Nothing here supposes an empty table: every test works on
 //! keys that no other has.
+//!
+//! `cargo test` holds it against the embedded DynamoDB; `make test-stores` against others as well.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -23,6 +25,8 @@ mod store_contract {
     pub mod failures;
     pub mod metering;
     pub mod opening;
+    #[cfg(feature = "other-stores")]
+    pub mod others;
     pub mod puts;
     pub mod reads;
     pub mod values;
@@ -32,12 +36,24 @@ mod store_contract {
 pub trait Stores {
     /// What the contract binds.
     type Store: Store + Clone + 'static;
+    /// Where it is known not to be as the service is.
+    const DIFFERENCES: &'static [Difference] = &[];
     /// Starts it, or finds it started.
     fn start() -> impl Future<Output = Self>;
     /// A client of its own.
     fn store(&self) -> Self::Store;
     /// A client whose calls meet faults on their way.
     fn store_with_faults(&self) -> (Faults, Self::Store);
+}
+
+/// An obligation that a store is known not to keep, where the service does.
+pub struct Difference {
+    /// The test that shows it.
+    pub test: &'static str,
+    /// What the test's failure says.
+    pub shows: &'static str,
+    /// What the store does instead.
+    pub why: &'static str,
 }
 
 impl Stores for LocalDynamo {
@@ -62,8 +78,11 @@ macro_rules! tests_on {
     ($stores:ty, $($module:ident: $($obligation:ident),+ $(,)?;)+) => {$($(
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $obligation() {
-            let stores = <$stores as Stores>::start().await;
-            crate::store_contract::$module::$obligation(&stores).await;
+            crate::hold::<$stores>(stringify!($obligation), async {
+                let stores = <$stores as Stores>::start().await;
+                crate::store_contract::$module::$obligation(&stores).await;
+            })
+            .await;
         }
     )+)+};
 }
@@ -138,6 +157,20 @@ macro_rules! contract_suite {
 }
 
 contract_suite!(embedded_dynamodb, LocalDynamo);
+#[cfg(feature = "other-stores")]
+contract_suite!(ministack, store_contract::others::Ministack);
+#[cfg(feature = "other-stores")]
+contract_suite!(dynamodb_local, store_contract::others::DynamoDbLocal);
+
+/// Runs a test. Where its store is known to differ the test must fail, and say just that: a difference that is mended, or
+/// another one, is a failure.
+async fn hold<S: Stores>(test: &str, run: impl Future<Output = ()> + Send + 'static) {
+    let Some(known) = S::DIFFERENCES.iter().find(|difference| difference.test == test) else { return run.await };
+    let failed = tokio::spawn(run).await.expect_err("take this difference from the table: it is mended");
+    let said = failed.into_panic();
+    let said = said.downcast_ref::<String>().map(String::as_str).or(said.downcast_ref::<&str>().copied());
+    assert!(said.is_some_and(|said| said.contains(known.shows)), "{}: fails otherwise: {said:?}", known.why);
+}
 
 /// Runs `call` so many times at once, each with its number, all begun at the same instant.
 pub async fn race<T, F>(racers: usize, call: impl Fn(usize) -> F) -> Vec<T>

@@ -67,14 +67,6 @@ fn functions() -> Vec<String> {
     names_in("functions").into_iter().filter(|name| root().join("functions").join(name).is_dir()).collect()
 }
 
-/// Whether a function answers HTTP requests: its main says so. One that does not is called by a schedule or a stream.
-fn serves_http(function: &str) -> bool {
-    let main = read(&format!("functions/{function}/src/main.rs"));
-    let (http, events) = (main.contains("wire::serve("), main.contains("lambda_runtime::run("));
-    assert!(http != events, "functions/{function}/src/main.rs is to call either wire::serve or lambda_runtime::run");
-    http
-}
-
 const TEST_MODULE: &str = "#[cfg(test)]";
 
 /// The lines of a file that ship: those before its test module, without comments; each with its number.

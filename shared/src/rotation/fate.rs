@@ -95,6 +95,7 @@ mod tests {
             sealed_at: Timestamp::from_secs(1_000),
             cause: Cause::Operator,
             evidence: live.map(|live| Evidence { presented: 0, live }),
+            subject: None,
             client: Client::new(None, ""),
             request_id: by.to_owned(),
         }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::SharedHttpClient;
 use aws_sdk_dynamodb::config::http::HttpResponse;
+use aws_sdk_dynamodb::config::retry::RetryPartition;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::create_table::CreateTableError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
@@ -60,7 +61,10 @@ impl DynamoStore {
     /// SDK's retries.
     #[must_use]
     pub fn over(http: SharedHttpClient, url: &str, table: &str) -> Self {
-        Self { client: Client::new(&aws::over(http, url, PATIENCE)), table: table.to_owned() }
+        let config = aws_sdk_dynamodb::config::Builder::from(&aws::over(http, url, PATIENCE));
+        // The SDK's quota of retries is the process's; here it is each store's, so that one test does not use up another's.
+        let config = config.retry_partition(RetryPartition::new(url.to_owned()));
+        Self { client: Client::from_conf(config.build()), table: table.to_owned() }
     }
 
     /// Opens the connection, so that the first request finds it warm. What the answer says is of no interest here:

@@ -1,0 +1,306 @@
+//! Plays a schedule against the real function, the real SDK and the embedded store, alone in its thread, in time that
+//! is paused: the same schedule plays the same way each time.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use dynoxide::Database;
+use rondo_shared::identity::{Client, FamilyId};
+use rondo_shared::moment::{Moment, Timestamp};
+use rondo_shared::rotation::Grace;
+use rondo_shared::session;
+use rondo_shared::store::dynamo::DynamoStore;
+use rondo_shared::store::item::Cause;
+use rondo_shared::store::table::TableDefinition;
+use rondo_shared::store::{Meter, keys};
+use rondo_shared::token::UnverifiedToken;
+use rondo_tests::T0;
+use rondo_tests::dynamo::TABLE;
+use serde_json::Value;
+
+use super::broken::{Broken, Mutant};
+use super::dice::Dice;
+use super::function::{Function, Product};
+use super::schedule::{Does, Schedule, Step, Trip, Trouble, Who};
+use super::wire::{At, CALLER, Caller, Log, SharedLog, Write, elapse, http, standing};
+
+/// How long a client waits for an answer that does not come.
+const PATIENCE: u64 = 3_000;
+
+/// What a refresh token says, as far as the checker cares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    pub generation: u32,
+    pub gid: String,
+    pub exp: i64,
+}
+
+impl Token {
+    fn of(text: &str) -> Self {
+        let claims = UnverifiedToken::parse(text).unwrap().claims_unverified().unwrap();
+        Self { generation: claims.generation, gid: claims.gid.as_str().to_owned(), exp: claims.exp }
+    }
+}
+
+/// One request and its answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Asked {
+    pub who: Who,
+    pub presented: Token,
+    /// When the client sent it, when the function began with it and ended, and what its clock said.
+    pub sent: At,
+    pub begun: At,
+    pub ended: At,
+    pub now: Timestamp,
+    pub request_id: String,
+    pub status: u16,
+    pub outcome: &'static str,
+    pub cause: Option<&'static str>,
+    pub another_client: bool,
+    pub minted: Option<Token>,
+    pub sets_cookies: bool,
+    /// How many troubles its store calls met.
+    pub met: usize,
+    /// When the answer arrived at the client, if it did.
+    pub delivered: Option<At>,
+}
+
+/// An operator's attempt to end the session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revoked {
+    pub begun: At,
+    pub ended: At,
+    pub acknowledged: bool,
+    pub met: usize,
+}
+
+/// All that happened.
+#[derive(Debug, PartialEq)]
+pub struct History {
+    pub product: Product,
+    pub grace: Grace,
+    pub family: FamilyId,
+    pub asked: Vec<Asked>,
+    pub revoked: Vec<Revoked>,
+    pub writes: Vec<Write>,
+    /// The family's items in the end.
+    pub items: Vec<Value>,
+    pub story: Vec<(u64, String)>,
+}
+
+/// What tabs share, and what the thief has.
+#[derive(Default)]
+struct Pockets {
+    jar: Option<String>,
+    stolen: Vec<String>,
+}
+
+struct Stage {
+    product: Product,
+    skews: Vec<i64>,
+    instances: Vec<Function<Mutant<DynamoStore>>>,
+    store: Mutant<DynamoStore>,
+    family: FamilyId,
+    log: SharedLog,
+    pockets: Mutex<Pockets>,
+    asked: Mutex<Vec<Asked>>,
+    revoked: Mutex<Vec<Revoked>>,
+}
+
+/// Plays it over a store that breaks what `broken` says.
+pub fn play(schedule: &Schedule, broken: Broken) -> History {
+    // The SDK jitters its retries by this thread's generator.
+    fastrand::seed(schedule.seed);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(play_paused(schedule, broken))
+}
+
+async fn play_paused(schedule: &Schedule, broken: Broken) -> History {
+    let (database, log) = (Database::memory().unwrap(), Log::new());
+    let stage = Arc::new(set(schedule, broken, &database, &log).await);
+    let steps = schedule.steps.iter().cloned().map(|step| {
+        let stage = stage.clone();
+        tokio::spawn(async move {
+            elapse(step.at).await;
+            stage.act(&step).await;
+        })
+    });
+    for step in steps.collect::<Vec<_>>() {
+        step.await.unwrap();
+    }
+    // An honest client whom nothing hinders, at once and when all that was late has landed.
+    stage.act(&stage.calm_refresh(schedule.seed)).await;
+    elapse(3 * schedule.product.window()).await;
+    stage.act(&stage.calm_refresh(schedule.seed + 1)).await;
+
+    let pk = keys::family(&schedule.product.tenant(), stage.family);
+    let grace = stage.instances[0].grace();
+    let (asked, revoked) = (stage.asked.lock().unwrap().clone(), stage.revoked.lock().unwrap().clone());
+    let log = log.lock().unwrap();
+    History {
+        product: schedule.product,
+        grace,
+        family: stage.family,
+        asked,
+        revoked,
+        writes: log.writes.clone(),
+        items: standing(&database, &pk),
+        story: log.story.clone(),
+    }
+}
+
+async fn set(schedule: &Schedule, broken: Broken, database: &Database, log: &SharedLog) -> Stage {
+    // An address of its own for each play: the SDK keeps one quota of retries for each.
+    static PLAYS: AtomicU64 = AtomicU64::new(0);
+    let url = format!("http://play-{}.test", PLAYS.fetch_add(1, Ordering::Relaxed));
+    let plain = DynamoStore::over(http(database, log), &url, TABLE);
+    plain.create_table(&TableDefinition::from_template().unwrap()).await.unwrap();
+    let (product, store) = (schedule.product, Mutant::new(plain.clone(), broken));
+    let instances: Vec<_> = schedule.skews.iter().map(|_| Function::boot(product, store.clone())).collect();
+    let moment = Moment::from_parts(T0, &Dice::new(schedule.seed).entropy());
+    let whole = Mutant::new(plain, Broken::Nothing);
+    let (family, token) = instances[0].open(product, &moment, &whole).await;
+    Stage {
+        product,
+        skews: schedule.skews.clone(),
+        instances,
+        store,
+        family,
+        log: log.clone(),
+        pockets: Mutex::new(Pockets { jar: Some(token), stolen: Vec::new() }),
+        asked: Mutex::default(),
+        revoked: Mutex::default(),
+    }
+}
+
+impl Stage {
+    fn tell(&self, what: String) -> At {
+        self.log.lock().unwrap().tell(what)
+    }
+
+    fn calm_refresh(&self, seed: u64) -> Step {
+        let trip = Trip { pause: 0, there: 1, back: 1, lost: false, troubles: Vec::new() };
+        Step { at: 0, does: Does::Refresh { who: Who::Browser, instance: 0, trips: vec![trip] }, seed }
+    }
+
+    async fn act(&self, step: &Step) {
+        match &step.does {
+            Does::Refresh { who, instance, trips } => self.refresh(*who, *instance, trips, step.seed).await,
+            Does::Revoke { troubles } => self.revoke(troubles, step.seed).await,
+            Does::Steal => {
+                let mut pockets = self.pockets.lock().unwrap();
+                if let Some(token) = pockets.jar.clone() {
+                    self.tell(format!("the thief copies generation {}", Token::of(&token).generation));
+                    pockets.stolen.push(token);
+                }
+            }
+        }
+    }
+
+    async fn refresh(&self, who: Who, instance: usize, trips: &[Trip], seed: u64) {
+        let mut dice = Dice::new(seed);
+        for (n, trip) in trips.iter().enumerate() {
+            if n > 0 {
+                elapse(trip.pause).await;
+            }
+            let token = {
+                let pockets = self.pockets.lock().unwrap();
+                match who {
+                    Who::Browser => pockets.jar.clone(),
+                    Who::Thief if pockets.stolen.is_empty() => None,
+                    Who::Thief => Some(dice.pick(&pockets.stolen)),
+                }
+            };
+            let Some(token) = token else { return };
+            if self.ask(who, instance, &token, trip, &mut dice).await {
+                return;
+            }
+        }
+    }
+
+    /// One request; whether its client is content with the answer.
+    async fn ask(&self, who: Who, instance: usize, token: &str, trip: &Trip, dice: &mut Dice) -> bool {
+        let presented = Token::of(token);
+        let name = format!("{who:?}'s generation {}", presented.generation);
+        let sent = self.tell(format!("{who:?} sends generation {}", presented.generation));
+        elapse(trip.there).await;
+        let begun = self.log.lock().unwrap().at();
+        let now = Timestamp::from_millis(T0.millis() + self.skews[instance]).plus(Duration::from_millis(begun.ms));
+        let (moment, request) = (Moment::from_parts(now, &dice.entropy()), self.product.request(token, who));
+        let caller = self.caller(name, &trip.troubles, dice);
+        let function = &self.instances[instance];
+        let (response, line) = CALLER.scope(caller.clone(), function.handle(&moment, &request)).await;
+        let token = self.product.token_of(&response);
+        let minted = token.as_deref().map(Token::of);
+        let ended = self.tell(format!(
+            "{who:?}'s generation {} is answered {}: {}{}{}{}",
+            presented.generation,
+            line.status,
+            line.outcome,
+            line.cause.map(|cause| format!(", {cause}")).unwrap_or_default(),
+            minted.as_ref().map(|minted| format!(", generation {}", minted.generation)).unwrap_or_default(),
+            if trip.lost { "; the answer is lost" } else { "" },
+        ));
+        let met = caller.lock().unwrap().met;
+        let index = {
+            let mut asked = self.asked.lock().unwrap();
+            asked.push(Asked {
+                who,
+                presented,
+                sent,
+                begun,
+                ended,
+                now,
+                request_id: moment.request_id.to_string(),
+                status: line.status,
+                outcome: line.outcome,
+                cause: line.cause,
+                another_client: line.another_client,
+                minted,
+                sets_cookies: response.headers().contains_key("set-cookie"),
+                met,
+                delivered: None,
+            });
+            asked.len() - 1
+        };
+        if trip.lost {
+            elapse(PATIENCE).await;
+            return false;
+        }
+        elapse(trip.back).await;
+        let delivered = self.log.lock().unwrap().at();
+        self.asked.lock().unwrap()[index].delivered = Some(delivered);
+        let mut pockets = self.pockets.lock().unwrap();
+        match (who, token) {
+            (Who::Browser, Some(token)) => pockets.jar = Some(token),
+            (Who::Thief, Some(token)) => pockets.stolen.push(token),
+            // What a refusal takes away; a client without cookies drops its token likewise.
+            (Who::Browser, None) if line.status == self.product.refusal() => pockets.jar = None,
+            (Who::Browser | Who::Thief, None) => {}
+        }
+        !matches!(line.outcome, "failed" | "limited")
+    }
+
+    async fn revoke(&self, troubles: &[Trouble], seed: u64) {
+        let mut dice = Dice::new(seed);
+        let begun = self.tell("an operator ends the session".to_owned());
+        let now = T0.plus(Duration::from_millis(begun.ms));
+        let (moment, meter) = (Moment::from_parts(now, &dice.entropy()), Meter::default());
+        let caller = self.caller("the operator".to_owned(), troubles, &mut dice);
+        let (tenant, client) = (self.product.tenant(), Client::new(None, ""));
+        let ends = T0.plus(Duration::from_secs(100 * 86_400));
+        let revoking =
+            session::revoke(&tenant, self.family, Cause::SignOut, ends, client, &self.store, &moment, &meter);
+        let acknowledged = CALLER.scope(caller.clone(), revoking).await.is_ok();
+        let said = if acknowledged { "it has ended" } else { "perhaps; the store gave no answer" };
+        let ended = self.tell(format!("the operator is told: {said}"));
+        let met = caller.lock().unwrap().met;
+        self.revoked.lock().unwrap().push(Revoked { begun, ended, acknowledged, met });
+    }
+
+    fn caller(&self, name: String, troubles: &[Trouble], dice: &mut Dice) -> Arc<Mutex<Caller>> {
+        let troubles = troubles.iter().copied().collect();
+        Arc::new(Mutex::new(Caller { name, dice: Dice::new(dice.next()), troubles, met: 0 }))
+    }
+}

@@ -1,0 +1,255 @@
+//! The store's side: an embedded DynamoDB in this thread, reached below the SDK's retries without a socket, so that
+//! nothing but the schedule decides what comes first. Every write that is applied to a family is written down.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_types::body::SdkBody;
+use dynoxide::Database;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::dice::Dice;
+use super::schedule::Trouble;
+
+/// A place in the one order of all that happens, and its time in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct At {
+    pub seq: u64,
+    pub ms: u64,
+}
+
+/// A write that was applied to a family.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Write {
+    pub at: At,
+    pub key: String,
+    pub item: Value,
+}
+
+/// What happened, as it happened.
+#[derive(Debug)]
+pub struct Log {
+    begun: Instant,
+    seq: u64,
+    pub writes: Vec<Write>,
+    pub story: Vec<(u64, String)>,
+}
+
+pub type SharedLog = Arc<Mutex<Log>>;
+
+impl Log {
+    pub fn new() -> SharedLog {
+        Arc::new(Mutex::new(Self { begun: Instant::now(), seq: 0, writes: Vec::new(), story: Vec::new() }))
+    }
+
+    pub fn at(&mut self) -> At {
+        self.seq += 1;
+        let ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap();
+        At { seq: self.seq, ms }
+    }
+
+    pub fn tell(&mut self, what: String) -> At {
+        let at = self.at();
+        self.story.push((at.ms, what));
+        at
+    }
+}
+
+/// What the store calls of one request meet.
+#[derive(Debug)]
+pub struct Caller {
+    pub name: String,
+    pub dice: Dice,
+    pub troubles: VecDeque<Trouble>,
+    /// How many of them it has met.
+    pub met: usize,
+}
+
+tokio::task_local! {
+    /// Whose store calls these are. Calls of nobody meet nothing and take no time.
+    pub static CALLER: Arc<Mutex<Caller>>;
+}
+
+/// Lets time pass, which is paused: the executor moves it on when nothing else is left to do.
+pub async fn elapse(ms: u64) {
+    let _ = tokio::time::timeout(Duration::from_millis(ms), std::future::pending::<()>()).await;
+}
+
+/// A client of `database`.
+pub fn http(database: &Database, log: &SharedLog) -> SharedHttpClient {
+    let wire = Wire { database: database.clone(), log: log.clone() };
+    http_client_fn(move |_, _| SharedHttpConnector::new(wire.clone()))
+}
+
+#[derive(Clone)]
+struct Wire {
+    database: Database,
+    log: SharedLog,
+}
+
+impl std::fmt::Debug for Wire {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Wire")
+    }
+}
+
+struct Attempt {
+    who: String,
+    trouble: Trouble,
+    before: u64,
+    after: u64,
+}
+
+impl Attempt {
+    fn next() -> Self {
+        let drawn = CALLER.try_with(|caller| {
+            let mut caller = caller.lock().unwrap();
+            let trouble = caller.troubles.pop_front().unwrap_or(Trouble::None);
+            caller.met += usize::from(trouble != Trouble::None);
+            let (before, after) = (caller.dice.between(1, 25), caller.dice.between(1, 25));
+            Self { who: caller.name.clone(), trouble, before, after }
+        });
+        drawn.unwrap_or(Self { who: "the setting".to_owned(), trouble: Trouble::None, before: 0, after: 0 })
+    }
+}
+
+impl HttpConnector for Wire {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let target = request.headers().get("x-amz-target").unwrap_or_default();
+        let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
+        let body = String::from_utf8(request.body().bytes().unwrap_or_default().to_vec()).unwrap();
+        let (wire, attempt) = (self.clone(), Attempt::next());
+        HttpConnectorFuture::new(async move { wire.meet(attempt, operation, body).await })
+    }
+}
+
+impl Wire {
+    async fn meet(self, attempt: Attempt, operation: String, body: String) -> Result<HttpResponse, ConnectorError> {
+        let Attempt { who, trouble, before, after } = attempt;
+        let tell = |what: &str| {
+            self.log.lock().unwrap().tell(format!("{who}: {operation} {what}"));
+        };
+        if before > 0 {
+            elapse(before).await;
+        }
+        match trouble {
+            Trouble::None => {}
+            Trouble::Slow { by } => {
+                tell("is slow");
+                elapse(by).await;
+            }
+            Trouble::Refused => {
+                tell("finds no connection");
+                return Err(broken());
+            }
+            Trouble::ErrorBefore => {
+                tell("fails in the store, not applied");
+                return Ok(error(500, "InternalServerError"));
+            }
+            Trouble::Throttled => {
+                tell("is throttled");
+                return Ok(error(400, "ThrottlingException"));
+            }
+            Trouble::Conflict => {
+                tell("meets a transaction");
+                return Ok(error(400, "TransactionConflictException"));
+            }
+            Trouble::Hung => {
+                tell("hangs, not applied");
+                return std::future::pending().await;
+            }
+            Trouble::AppliedLate { after } => {
+                tell("loses its connection, and will be applied later");
+                let wire = self.clone();
+                tokio::spawn(async move {
+                    elapse(after).await;
+                    wire.apply(&format!("{who}, late"), &operation, &body);
+                });
+                return Err(broken());
+            }
+            Trouble::AppliedThenDropped => {
+                self.apply(&who, &operation, &body);
+                tell("was applied, and its answer is lost");
+                return Err(broken());
+            }
+            Trouble::AppliedThenHung => {
+                self.apply(&who, &operation, &body);
+                tell("was applied, and its answer hangs");
+                return std::future::pending().await;
+            }
+            Trouble::AppliedThenError => {
+                self.apply(&who, &operation, &body);
+                tell("was applied, and is answered with a 500");
+                return Ok(error(500, "InternalServerError"));
+            }
+        }
+        let answer = self.apply(&who, &operation, &body);
+        if after > 0 {
+            elapse(after).await;
+        }
+        Ok(answer)
+    }
+
+    fn apply(&self, who: &str, operation: &str, body: &str) -> HttpResponse {
+        let database = &self.database;
+        let answer = match operation {
+            "PutItem" => run(body, |request| database.put_item(request)),
+            "UpdateItem" => run(body, |request| database.update_item(request)),
+            "Query" => run(body, |request| database.query(request)),
+            "GetItem" => run(body, |request| database.get_item(request)),
+            "TransactWriteItems" => run(body, |request| database.transact_write_items(request)),
+            "CreateTable" => run(body, |request| database.create_table(request)),
+            "UpdateTimeToLive" => run(body, |request| database.update_time_to_live(request)),
+            other => panic!("the store does not know {other}"),
+        };
+        if answer.status().as_u16() == 200 && matches!(operation, "PutItem" | "TransactWriteItems") {
+            let request: Value = serde_json::from_str(body).unwrap();
+            let puts = request["TransactItems"].as_array().cloned().unwrap_or_default();
+            let items = puts.iter().map(|put| &put["Put"]["Item"]).chain([&request["Item"]]);
+            for item in items.filter(|item| item["pk"]["S"].as_str().is_some_and(|pk| pk.starts_with("FAMILY#"))) {
+                let (mut log, key) = (self.log.lock().unwrap(), item["sk"]["S"].as_str().unwrap().to_owned());
+                let at = log.tell(format!("{who}: {key} now stands"));
+                log.writes.push(Write { at, key, item: item.clone() });
+            }
+        }
+        answer
+    }
+}
+
+/// All items of a collection as they stand.
+pub fn standing(database: &Database, pk: &str) -> Vec<Value> {
+    let request = json!({"TableName": rondo_tests::dynamo::TABLE, "KeyConditionExpression": "pk = :pk",
+                         "ExpressionAttributeValues": {":pk": {"S": pk}}, "ConsistentRead": true});
+    let answer = database.query(serde_json::from_value(request).unwrap()).unwrap();
+    serde_json::to_value(answer).unwrap()["Items"].as_array().unwrap().clone()
+}
+
+fn run<Q: DeserializeOwned, A: Serialize>(body: &str, call: impl Fn(Q) -> dynoxide::Result<A>) -> HttpResponse {
+    match call(serde_json::from_str(body).unwrap()) {
+        Ok(answer) => respond(200, serde_json::to_string(&answer).unwrap()),
+        Err(error) => respond(error.status_code(), error.to_json()),
+    }
+}
+
+fn broken() -> ConnectorError {
+    ConnectorError::io("the connection broke".into())
+}
+
+fn error(status: u16, code: &str) -> HttpResponse {
+    respond(status, format!(r#"{{"__type":"com.amazonaws.dynamodb.v20120810#{code}","message":"injected"}}"#))
+}
+
+fn respond(status: u16, body: String) -> HttpResponse {
+    let mut response = HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body));
+    response.headers_mut().insert("content-type", "application/x-amz-json-1.0");
+    response
+}

@@ -1,0 +1,78 @@
+//! Other stores than the embedded one, which `tests/stores/run.py` starts and names in the environment.
+
+use rondo_shared::store::dynamo::DynamoStore;
+use rondo_shared::store::table::TableDefinition;
+use rondo_tests::Faults;
+use rondo_tests::dynamo::{TABLE, plain_http};
+use tokio::sync::OnceCell;
+
+use crate::{Difference, Stores};
+
+/// ministack: an independent implementation, in Python.
+pub struct Ministack(String);
+
+/// Amazon's DynamoDB Local: the closest to the service of what runs without it.
+pub struct DynamoDbLocal(String);
+
+/// The service charges each item of a transaction, the checked one too; the two other stores report that.
+const CHECKS_ARE_FREE: &str = "DynamoDB Local does not charge the condition check of a transaction";
+
+impl Stores for Ministack {
+    type Store = DynamoStore;
+
+    async fn start() -> Self {
+        static TABLE_MADE: OnceCell<()> = OnceCell::const_new();
+        Self(with_table("RONDO_MINISTACK_URL", &TABLE_MADE).await)
+    }
+
+    fn store(&self) -> DynamoStore {
+        DynamoStore::over(plain_http(), &self.0, TABLE)
+    }
+
+    fn store_with_faults(&self) -> (Faults, DynamoStore) {
+        with_faults(&self.0)
+    }
+}
+
+impl Stores for DynamoDbLocal {
+    type Store = DynamoStore;
+    const DIFFERENCES: &'static [Difference] = &[
+        Difference { test: "an_opened_session_costs_six_units", shows: "write_units: 4.0", why: CHECKS_ARE_FREE },
+        Difference {
+            test: "the_widest_items_of_a_family_cost_one_unit",
+            shows: "write_units: 4.0",
+            why: CHECKS_ARE_FREE,
+        },
+    ];
+
+    async fn start() -> Self {
+        static TABLE_MADE: OnceCell<()> = OnceCell::const_new();
+        Self(with_table("RONDO_DYNAMODB_LOCAL_URL", &TABLE_MADE).await)
+    }
+
+    fn store(&self) -> DynamoStore {
+        DynamoStore::over(plain_http(), &self.0, TABLE)
+    }
+
+    fn store_with_faults(&self) -> (Faults, DynamoStore) {
+        with_faults(&self.0)
+    }
+}
+
+/// The store's address; one test of the process creates the table there.
+#[expect(clippy::disallowed_methods, reason = "how tests/stores/run.py says where the stores are")]
+async fn with_table(variable: &str, made: &OnceCell<()>) -> String {
+    let url = std::env::var(variable).unwrap_or_else(|_| panic!("{variable} is not set: run `make test-stores`"));
+    made.get_or_init(|| async {
+        let store = DynamoStore::over(plain_http(), &url, TABLE);
+        store.create_table(&TableDefinition::from_template().unwrap()).await.unwrap();
+    })
+    .await;
+    url
+}
+
+fn with_faults(url: &str) -> (Faults, DynamoStore) {
+    let faults = Faults::default();
+    let store = DynamoStore::over(faults.http(), url, TABLE);
+    (faults, store)
+}
