@@ -1,6 +1,6 @@
 //! From a cold start to answers: boot once, then for each event read the clock and hand both over. A function that could
 //! not start answers all the same, with its product's own failure and a log line of that name, so that clients keep
-//! their tokens; where its keyring could not be read, which may pass, it tries again.
+//! their tokens; where it lacks usable keys, which may come, it tries again.
 //!
 //! This is the edge: nothing below reads a clock or draws randomness.
 
@@ -43,8 +43,9 @@ pub trait Obstacle: Clone + std::error::Error + Send + Sync + 'static {
 impl Obstacle for BootError {
     fn may_pass(&self) -> bool {
         match self {
-            Self::Keyring(KeyringError::Unreadable(_)) => true,
-            Self::Keyring(KeyringError::Invalid(_) | KeyringError::NoKeys(_)) | Self::Config(_) => false,
+            // Keys can be made and mended without a deployment.
+            Self::Keyring(_) => true,
+            Self::Config(_) => false,
         }
     }
 }

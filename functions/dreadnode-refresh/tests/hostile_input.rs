@@ -15,8 +15,8 @@ use rondo_tests::{Fault, Gateway, T0, secs};
 use serde_json::{Value, json};
 use ulid::Ulid;
 use world::{
-    Answer, SECRET_KEYS, World, assert_error, body_event, claims_of, cookie_event, event, keyring_document, keys,
-    send_to, with_headers,
+    Answer, SECRET_KEYS, World, assert_error, assert_error_by_body, body_event, claims_of, cookie_event, event,
+    keyring_document, keys, send_to, with_headers,
 };
 
 /// That neither the answer (but for the cookies and the body of a grant) nor the log gives away what was presented, or
@@ -40,8 +40,10 @@ async fn another_products_token_is_nothing_here_and_asks_nothing_of_the_store() 
     let world = World::new().await;
     let elsewhere = rondo_tests::World::new().await;
     let foreign = elsewhere.open(T0).await;
-    for answer in [world.refresh(&foreign, secs(1)).await, world.refresh_by_body(&foreign, secs(1)).await] {
-        assert_error(&answer, 401, "authentication_error");
+    let (by_cookie, by_body) = (world.refresh(&foreign, secs(1)).await, world.refresh_by_body(&foreign, secs(1)).await);
+    assert_error(&by_cookie, 401, "authentication_error");
+    assert_error_by_body(&by_body, 401, "authentication_error");
+    for answer in [by_cookie, by_body] {
         assert_eq!((answer.line.cause, answer.line.usage.calls), (Some("unverified_token"), 0));
         assert_tells_no_secrets(&answer, &foreign, "another product's");
     }
@@ -87,11 +89,12 @@ async fn a_token_that_is_not_a_refresh_token_of_ours_is_refused_without_asking_t
     for (n, (what, token)) in (0_i64..).zip(&tokens) {
         let mut by_cookie = cookie_event(token);
         let mut by_body = body_event(&json!({"refresh_token": token}).to_string());
-        for (sent, host) in [(&mut by_cookie, n), (&mut by_body, 100 + n)] {
+        for (sent, host, in_body) in [(&mut by_cookie, n, false), (&mut by_body, 100 + n, true)] {
             sent["requestContext"]["http"]["sourceIp"] = json!(format!("198.51.100.{host}"));
             let answer = world.send(sent.clone(), T0).await;
             assert_eq!(answer.status, 401, "{what}");
-            assert_error(&answer, 401, "authentication_error");
+            let assert = if in_body { assert_error_by_body } else { assert_error };
+            assert(&answer, 401, "authentication_error");
             assert_eq!(answer.line.usage.calls, 0, "{what}");
             assert_tells_no_secrets(&answer, signature, what);
         }

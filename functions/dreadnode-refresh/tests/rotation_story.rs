@@ -11,7 +11,7 @@ use rondo_shared::store::item::Cause;
 use rondo_tests::world::millis;
 use rondo_tests::{T0, secs};
 use tokio::task::JoinSet;
-use world::{Answer, World, assert_error, claims_of, cookie_event, send_to};
+use world::{Answer, World, assert_error, assert_error_by_body, claims_of, cookie_event, send_to};
 
 const GRACE_SECS: i64 = 10;
 const DAY: i64 = 86_400;
@@ -55,7 +55,8 @@ async fn a_script_that_cannot_read_cookies_is_believed_within_the_window_only() 
     let again = world.refresh_by_body(&token, secs(60 + GRACE_SECS - 1)).await;
     assert_eq!(again.line.outcome, "reissued");
     assert_eq!(again.status, 200);
-    assert_signed_out(&world.refresh_by_body(&token, secs(60 + GRACE_SECS)).await);
+    let late = world.refresh_by_body(&token, secs(60 + GRACE_SECS)).await;
+    assert_error_by_body(&late, 401, "authentication_error");
 }
 
 #[tokio::test]

@@ -59,10 +59,9 @@ pub enum BootError {
 impl Obstacle for BootError {
     fn may_pass(&self) -> bool {
         match self {
-            Self::Keyring(KeyringError::Unreadable(_)) => true,
-            Self::Keyring(KeyringError::Invalid(_) | KeyringError::NoKeys(_))
-            | Self::NotConfigured(_)
-            | Self::Config(_) => false,
+            // Keys can be made and mended without a deployment.
+            Self::Keyring(_) | Self::NotConfigured(_) => true,
+            Self::Config(_) => false,
         }
     }
 }

@@ -353,18 +353,6 @@ pub enum KeyringError {
     Unreadable(String),
 }
 
-impl KeyringError {
-    /// Whether reading again may help: what was not read may be read yet, and what was read stays wrong until somebody
-    /// mends it.
-    #[must_use]
-    pub const fn may_pass(&self) -> bool {
-        match self {
-            Self::Unreadable(_) => true,
-            Self::Invalid(_) | Self::NoKeys(_) => false,
-        }
-    }
-}
-
 /// The one curve that EdDSA keys here are of (RFC 8037 §3.1).
 const ED25519: &str = "Ed25519";
 /// The fixed start of an Ed25519 private key in PKCS#8 (RFC 8410 §7); the 32 bytes of the key follow.

@@ -33,13 +33,13 @@ pub fn fate_of(
     seal: Option<&Seal>,
 ) -> Fate {
     let Some(seal) = seal else { return Fate::Given };
+    if generation.request_id == seal.request_id {
+        return Fate::Refused;
+    }
     // Nobody presents a token, or goes on from one, that nobody was given.
     let was_used = successor.is_some_and(|next| next.parent.as_ref() == Some(&generation.gid));
     if was_used || generation.opening.is_some() {
         return Fate::Given;
-    }
-    if generation.request_id == seal.request_id {
-        return Fate::Refused;
     }
     // What the request that sealed saw standing, and what a retry was served after, was there before the seal.
     let was_seen = seal.evidence.map(|seen| generation.number <= seen.live);
