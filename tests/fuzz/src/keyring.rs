@@ -38,7 +38,8 @@ fn names_are_unique(set: &KeySet) -> bool {
     set.all().all(|key| set.find(key.kid()).is_some_and(|found| std::ptr::eq(found, key)))
 }
 
-/// The private members of every key in the text, but for those that are in a name too, which errors do tell.
+/// The private members of every key in the text, but for those that are in a name too, which errors do tell, and those
+/// of several words, which may be an error's own.
 fn secrets_of(text: &str) -> Vec<String> {
     let document: Value = serde_json::from_str(text).unwrap_or_default();
     let keys: Vec<&Value> = document["products"]
@@ -55,7 +56,10 @@ fn secrets_of(text: &str) -> Vec<String> {
         .map(str::to_owned)
         .chain(document["products"].as_object().into_iter().flatten().map(|(name, _)| name.clone()))
         .collect();
-    let members = keys.iter().flat_map(|key| ["k", "d", "p", "q", "dp", "dq", "qi"].map(|name| key["jwk"][name].as_str()));
-    let told = |secret: &&str| secret.len() < SECRET_MIN_BYTES || names.iter().any(|name| name.contains(*secret));
+    let members =
+        keys.iter().flat_map(|key| ["k", "d", "p", "q", "dp", "dq", "qi"].map(|name| key["jwk"][name].as_str()));
+    let told = |secret: &&str| {
+        secret.len() < SECRET_MIN_BYTES || secret.contains(' ') || names.iter().any(|name| name.contains(*secret))
+    };
     members.flatten().filter(|secret| !told(secret)).map(str::to_owned).collect()
 }

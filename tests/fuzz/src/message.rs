@@ -42,12 +42,15 @@ fn http_api(method: &str, path: &str, query: &str, ip: &str, headers: &[(&str, &
         let before = joined.get::<str>(name).and_then(Value::as_str).map(|before| format!("{before},{value}"));
         joined.insert((*name).to_owned(), json!(before.unwrap_or_else(|| (*value).to_owned())));
     }
-    let mut event = rondo_tests::world::event(json!({"rawPath": path, "rawQueryString": query, "headers": joined}));
+    let http = json!({"method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": ip, "userAgent": "fuzz"});
+    let mut event = json!({
+        "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": query, "headers": joined,
+        "isBase64Encoded": false,
+        "requestContext": {"accountId": "1", "apiId": "api", "domainName": "api.example.test", "stage": "$default",
+                           "requestId": "r", "routeKey": "$default", "time": "", "timeEpoch": 0, "http": http}});
     if !cookies.is_empty() {
         event["cookies"] = cookies.iter().map(|(_, value)| json!(value)).collect();
     }
-    let http = &mut event["requestContext"]["http"];
-    (http["method"], http["path"], http["sourceIp"]) = (json!(method), json!(path), json!(ip));
     event
 }
 
