@@ -83,18 +83,20 @@ fn web_signatures_hold_where_they_are_valid_for_the_keys_own_algorithm_and_nowhe
     let too_lenient = [372, 373];
     // By a key that is said to be for PS512: a keyring says no such thing, and all its RSA keys are for RS256.
     let by_the_keys_algorithm = 332;
+    // Said to be padded, and letter for letter the valid 357: the padding was lost before we came.
+    let not_padded = [367, 370];
     let (mut held, mut refused) = (0, 0);
     for group in web_signatures() {
         let (keys, kind) = ring_of(&group);
         let is_for_us = ["HS256", "RS256"].contains(&text(&group, "alg"));
         for (test, id, valid) in tests(&group) {
             let good = valid && is_for_us && !too_lenient.contains(&id);
-            let expected = good || id == by_the_keys_algorithm;
+            let expected = good || id == by_the_keys_algorithm || not_padded.contains(&id);
             assert_eq!(holds(set(&keys, kind), text(test, "jws")), expected, "{id}: {}", test["comment"]);
             if expected { held += 1 } else { refused += 1 }
         }
     }
-    assert_eq!((held, refused), (16, 341));
+    assert_eq!((held, refused), (19, 337));
 }
 
 /// Wycheproof: `json_web_signature_test.json`. Nothing in it is a token, whoever signed it.

@@ -215,7 +215,7 @@ impl Stage {
         let request = Event::from_json(&event.to_string()).unwrap().into_request();
         let moment = moment(now);
         let (response, line) =
-            with_function!(self, tenant, |function, app| { Box::pin(function::handle(app, &moment, &request)).await });
+            with_function!(self, tenant, |function, app| Box::pin(function::handle(app, &moment, &request)).await);
         Answer { status: response.status().as_u16(), line, response }
     }
 
