@@ -26,6 +26,11 @@ pub struct Down;
 
 static CALLS: AtomicU64 = AtomicU64::new(0);
 
+/// How often a store was called until now.
+pub fn calls() -> u64 {
+    CALLS.load(Ordering::Relaxed)
+}
+
 impl Down {
     fn fail<T>(&self) -> Result<T, StoreError> {
         CALLS.fetch_add(1, Ordering::Relaxed);
@@ -119,13 +124,13 @@ macro_rules! refresh_function {
                 let Ok(event) = Event::from_json(&text) else { return };
                 let request = event.into_request();
                 let moment: Moment = ring::next_moment();
-                let calls = CALLS.load(Ordering::Relaxed);
+                let before = calls();
                 let (response, line) = RUNTIME.block_on(Box::pin($function::handle(&*APP, &moment, &request)));
                 let body = check(&response, &line, &[$($status),*], &GOOD[0]);
                 let sound: fn(&str, u16, &Value) -> bool = $sound;
                 assert!(sound(&text, line.status, &body), "{} {body}", line.status);
                 let proves = text.contains(&GOOD[0]) || text.to_lowercase().contains("basic");
-                let asked = CALLS.load(Ordering::Relaxed) > calls;
+                let asked = calls() > before;
                 assert!(proves || !asked, "{line:?} asked the store for nobody");
             }
         }
@@ -177,10 +182,10 @@ pub mod sessions {
     pub fn run(data: &[u8]) {
         let Ok(event) = Event::from_json(&message::event(data, NOBODYS, NOBODYS)) else { return };
         let (request, moment) = (event.into_request(), ring::next_moment());
-        let calls = CALLS.load(Ordering::Relaxed);
+        let before = calls();
         let (response, line) = RUNTIME.block_on(Box::pin(::sessions::handle(&APP, &moment, &request)));
         check(&response, &line, &[400, 403, 404, 405, 422, 500, 503], NOBODYS);
-        let asked = CALLS.load(Ordering::Relaxed) > calls;
+        let asked = calls() > before;
         assert!(!asked || line.status >= 500, "{line:?} made something of a store that is down");
     }
 }
