@@ -6,6 +6,10 @@
 //! time; and nobody is refused unless a burst of charges stands against it, those counted twice for a lost answer among
 //! them, or a charge of a request that was begun later and was faster. As in the model of families, TTL's slack is taken to outlast every request under way.
 //!
+//! A request whose charge lands long after it read the clock finds a `tat` that no request of its own instant can have left.
+//! `gcra` takes that for a wrong clock's beyond a quarter of a second; a tick here is longer. So the promises are shown for
+//! swift requests, and a test shows what a slow one does.
+//!
 //! Left out: what instances remember (it only refuses more), and more attempts than three of one request.
 
 use std::num::NonZeroU32;
@@ -40,6 +44,8 @@ enum Mutation {
 enum Form {
     Idle,
     Busy,
+    /// Of a bucket whose `tat` is beyond belief, by the `tat` that was found.
+    Broken(i64),
 }
 
 /// A request that was begun at `now` and tries this form next.
@@ -83,11 +89,14 @@ enum Step {
     Expire,
 }
 
+#[derive(Clone)]
 struct Bucket {
     allowance: Allowance,
     requests: u8,
     clock: i64,
     faults: bool,
+    /// No request is under way for as long as a tick.
+    swift: bool,
     mutation: Option<Mutation>,
 }
 
@@ -100,7 +109,7 @@ impl Bucket {
         let period = Duration::from_millis(u64::from(burst) * 1_000);
         let allowance = Allowance::per_period(NonZeroU32::new(burst).unwrap(), period);
         assert_eq!(allowance.emission_millis(), TICK_MILLIS);
-        Self { allowance, requests, clock, faults, mutation: None }
+        Self { allowance, requests, clock, faults, swift: true, mutation: None }
     }
 
     fn is(&self, mutation: Mutation) -> bool {
@@ -109,7 +118,7 @@ impl Bucket {
 
     /// The shipped arithmetic: the charge of a bucket in which `tat` stands.
     fn form_for(&self, tat: Option<i64>, now: i64) -> Option<Charge> {
-        gcra::form_for(self.allowance, tat.map(at), at(now)).ok()
+        gcra::form_for(self.allowance, tat.map(at), None, at(now)).ok()
     }
 
     /// The charge of a form that an instance believes a bucket to be in.
@@ -118,11 +127,19 @@ impl Bucket {
         self.form_for(tat, request.now)
     }
 
+    /// The charge that a request tries: of the form that its instance believes in, or of what it found standing.
+    fn tried(&self, request: Request) -> Option<Charge> {
+        match request.form {
+            Form::Idle | Form::Busy => self.charge_of(request),
+            Form::Broken(stood) => self.form_for(Some(stood), request.now),
+        }
+    }
+
     /// What the store makes of a charge, under its obligation: the `tat` that stands then, or nothing where the condition
     /// failed.
     fn applied(&self, tat: Option<i64>, request: Request) -> Option<i64> {
         let stands = tat.map(at);
-        let next = match self.charge_of(request)? {
+        let next = match self.tried(request)? {
             Charge::Idle { now, to } => {
                 let holds = stands.is_none_or(|tat| tat <= now) || self.is(Mutation::IdleUnconditional);
                 holds.then_some(to)?
@@ -134,6 +151,7 @@ impl Bucket {
                 let from = if self.is(Mutation::BusyRestarts) { now } else { stood };
                 Timestamp::from_millis(from.millis() + by_millis)
             }
+            Charge::Broken { stood, to } => (stands == Some(stood)).then_some(to)?,
         };
         Some(next.millis() / TICK_MILLIS)
     }
@@ -149,7 +167,11 @@ impl Bucket {
     fn failed(&self, state: &mut State, request: Request) {
         match self.form_for(state.tat, request.now) {
             Some(charge) if request.attempts < 3 => {
-                let form = if matches!(charge, Charge::Idle { .. }) { Form::Idle } else { Form::Busy };
+                let form = match charge {
+                    Charge::Idle { .. } => Form::Idle,
+                    Charge::Busy { .. } => Form::Busy,
+                    Charge::Broken { stood, .. } => Form::Broken(stood.millis() / TICK_MILLIS),
+                };
                 state.waiting.push(Request { form, attempts: request.attempts + 1, ..request });
             }
             // A passing failure: contention under every attempt.
@@ -165,6 +187,17 @@ impl Bucket {
                 }
             }
         }
+    }
+
+    /// The shortest way to break a promise, if there is one.
+    fn counterexample(&self) -> Option<(&'static str, Vec<Step>)> {
+        // Depth by depth: within one, the checker tells the last that it comes upon.
+        (1..40).find_map(|depth| {
+            let checker = self.clone().checker().threads(1).target_max_depth(depth);
+            let done = checker.finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
+            let found = done.discoveries().into_iter().filter(|(name, _)| [NEVER_MORE, NEVER_LESS].contains(name));
+            found.map(|(name, path)| (name, path.into_actions())).min_by_key(|(name, steps)| (steps.len(), *name))
+        })
     }
 
     fn holds_over_every_interval(&self, state: &State) -> bool {
@@ -204,7 +237,8 @@ impl Model for Bucket {
     }
 
     fn actions(&self, state: &State, steps: &mut Vec<Step>) {
-        if state.clock < self.clock {
+        let idle = state.waiting.is_empty() && state.late.is_none();
+        if state.clock < self.clock && (idle || !self.swift) {
             steps.push(Step::Tick);
         }
         if state.begun < self.requests {
@@ -310,23 +344,30 @@ fn a_bucket_whose_answers_are_lost_lets_no_more_through_either() {
     holds("bucket of two, lost answers", Bucket::new(2, 4, 2, true), BUCKET_LOST);
 }
 
+/// Not guaranteed: a charge that lands later after its request's instant than clocks are taken to differ finds a full bucket
+/// beyond belief, and sets it back.
+#[test]
+fn a_charge_that_is_long_under_way_takes_a_full_bucket_for_a_broken_one() {
+    let slow = Bucket { swift: false, ..Bucket::new(2, 5, 3, false) };
+    let (promise, steps) = slow.counterexample().unwrap();
+    println!("{promise}: {steps:?}");
+    assert_eq!((promise, steps.len()), (NEVER_MORE, 0));
+}
+
 #[test]
 fn every_mutation_of_the_bucket_is_caught() {
     let mutants = [
-        (Mutation::IdleUnconditional, NEVER_MORE, 6),
-        (Mutation::OneMore, NEVER_MORE, 6),
-        (Mutation::BusyRestarts, NEVER_MORE, 6),
+        (Mutation::IdleUnconditional, NEVER_MORE, 7),
+        (Mutation::OneMore, NEVER_MORE, 7),
+        (Mutation::BusyRestarts, NEVER_MORE, 7),
         (Mutation::TtlTooEarly, NEVER_MORE, 7),
-        (Mutation::RefusalsCharge, NEVER_LESS, 9),
+        (Mutation::RefusalsCharge, NEVER_LESS, 7),
     ];
     println!("mutation | property | steps");
     let mut missed = Vec::new();
     for (mutation, promise, length) in mutants {
         let bucket = Bucket { mutation: Some(mutation), ..Bucket::new(2, 5, 3, false) };
-        let done = bucket.checker().threads(1).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
-        let promises = [NEVER_MORE, NEVER_LESS];
-        let found = done.discoveries().into_iter().filter(|(name, _)| promises.contains(name));
-        let found = found.map(|(name, path)| (name, path.into_actions().len())).min_by_key(|(_, steps)| *steps);
+        let found = bucket.counterexample().map(|(promise, steps)| (promise, steps.len()));
         println!("{mutation:?} | {} | {}", found.map_or("none", |f| f.0), found.map_or(0, |f| f.1));
         if found != Some((promise, length)) {
             missed.push((mutation, found));
@@ -335,6 +376,6 @@ fn every_mutation_of_the_bucket_is_caught() {
     assert!(missed.is_empty(), "caught otherwise than expected: {missed:?}");
 }
 
-const BUCKET_OF_TWO: usize = 0;
+const BUCKET_OF_TWO: usize = 2_800;
 const BUCKET_OF_ONE: usize = 0;
-const BUCKET_LOST: usize = 0;
+const BUCKET_LOST: usize = 20_884;

@@ -1,4 +1,4 @@
-//! Keyrings: any text is a keyring that signs what it verifies, or an error that shows nothing of it.
+//! Keyrings: any text is a keyring whose names are unique, or an error that shows nothing of it.
 
 use rondo_shared::keyring::public::public_keys;
 use rondo_shared::keyring::{KeySet, KeyringDocument, ProductKeys};
@@ -12,7 +12,7 @@ pub fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let errors = [
         KeyringDocument::parse(text).err(),
-        ProductKeys::parse(text, "uniqos").map(|keys| signs(&keys)).err(),
+        ProductKeys::parse(text, "uniqos").map(|keys| sound(&keys)).err(),
         public_keys(text).map(|keys| assert!(!keys.is_empty())).err(),
     ];
     let secrets = secrets_of(text);
@@ -24,13 +24,10 @@ pub fn run(data: &[u8]) {
     }
 }
 
-fn signs(keys: &ProductKeys) {
-    let shown = format!("{keys:?}");
+/// A ring has no two keys of one name. That an active key signs what it verifies is checked as a ring is read.
+fn sound(keys: &ProductKeys) {
     for set in [&keys.signing, &keys.mac] {
-        let key = set.active();
-        let signature = jsonwebtoken::crypto::sign(b"fuzz", key.encoding(), key.algorithm()).unwrap();
-        assert!(jsonwebtoken::crypto::verify(&signature, b"fuzz", key.decoding(), key.algorithm()).unwrap());
-        assert!(names_are_unique(set), "{shown}");
+        assert!(names_are_unique(set), "{keys:?}");
     }
 }
 

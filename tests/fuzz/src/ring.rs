@@ -4,9 +4,12 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use rondo_shared::keyring::{Key, ProductKeys};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, EncodingKey};
+use rondo_shared::keyring::ProductKeys;
 use rondo_shared::moment::{Moment, Timestamp};
-use rondo_shared::token::TokenAuthority;
+use rondo_shared::token::{TokenAuthority, TokenForm};
 use serde_json::{Map, Value, json};
 use ulid::Ulid;
 
@@ -75,26 +78,30 @@ pub fn claims(tenant: &str, authority: &TokenAuthority) -> Value {
 
 /// A good token of a tenant.
 pub fn good_token(tenant: &str, authority: &TokenAuthority) -> String {
-    let keys = keys(tenant.split(':').next().unwrap());
-    let key = authority.form.keys(&keys).active();
-    let header = json!({"typ": authority.form.typ(), "alg": format!("{:?}", key.algorithm()), "kid": key.kid()});
-    signed(&header.to_string(), &claims(tenant, authority).to_string(), key)
+    let (kind, alg, kid) =
+        if authority.form == TokenForm::Combined { ("signing", "EdDSA", "s1") } else { ("mac", "HS256", "m1") };
+    let header = json!({"typ": authority.form.typ(), "alg": alg, "kid": kid});
+    signed(&header.to_string(), &claims(tenant, authority).to_string(), tenant, kind)
 }
 
-/// Any two texts as a token's header and claims, signed with a key of ours.
-pub fn signed(header: &str, claims: &str, key: &Key) -> String {
-    let signed = format!("{}.{}", base64url(header), base64url(claims));
-    let signature = jsonwebtoken::crypto::sign(signed.as_bytes(), key.encoding(), key.algorithm()).unwrap();
+/// Any two texts as a token's header and claims, signed with the active key of a tenant's product.
+pub fn signed(header: &str, claims: &str, tenant: &str, kind: &str) -> String {
+    static RING: OnceLock<Value> = OnceLock::new();
+    let ring = RING.get_or_init(|| serde_json::from_str(document()).unwrap());
+    let product = tenant.split(':').next().unwrap();
+    let (key, algorithm) = signing_half(&ring["products"][product][kind][0]["jwk"]);
+    let signed = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part)).join(".");
+    let signature = jsonwebtoken::crypto::sign(signed.as_bytes(), &key, algorithm).unwrap();
     format!("{signed}.{signature}")
 }
 
-/// Base64url without padding (RFC 4648 §5).
-fn base64url(text: &str) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let mut encoded = String::new();
-    for chunk in text.as_bytes().chunks(3) {
-        let bits = chunk.iter().fold(0, |bits, byte| bits << 8 | usize::from(*byte)) << (8 * (3 - chunk.len()));
-        encoded.extend((0..=chunk.len()).map(|n| char::from(ALPHABET[bits >> (18 - 6 * n) & 63])));
+/// What signs with the key that a keyring holds as this JWK, and for which algorithm.
+fn signing_half(jwk: &Value) -> (EncodingKey, Algorithm) {
+    let bytes = |name: &str| URL_SAFE_NO_PAD.decode(jwk[name].as_str().unwrap()).unwrap();
+    if jwk["kty"] == "oct" {
+        return (EncodingKey::from_secret(&bytes("k")), Algorithm::HS256);
     }
-    encoded
+    // PKCS#8 (RFC 8410 §7): a fixed start, and the key.
+    let start = [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
+    (EncodingKey::from_ed_der(&[start.as_slice(), &bytes("d")].concat()), Algorithm::EdDSA)
 }

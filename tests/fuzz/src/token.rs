@@ -42,7 +42,7 @@ fn sent(text: &str) {
 }
 
 fn made(header: &str, claims: &str) {
-    let text = ring::signed(header, claims, KEYS.mac.active());
+    let text = ring::signed(header, claims, "uniqos", "mac");
     let Ok(token) = UnverifiedToken::parse(&text) else { return };
     let verified = token.verify(&KEYS.mac, &REFRESH, T0);
     assert!(token.verify(&KEYS.signing, &COMBINED, T0).is_err(), "a MAC stands in for a signature");
@@ -54,7 +54,7 @@ fn made(header: &str, claims: &str) {
     assert!(verified.exp > T0.secs() && verified.nbf.is_none_or(|nbf| nbf <= T0.secs()));
     assert_eq!((verified.iss.as_str(), verified.aud.as_str()), ("uniqos", "uniqos"));
     assert!(verified.generation < u32::MAX && verified.sid.opened_at() >= Timestamp::from_millis(1));
-    let again = ring::signed(&header.to_string(), &serde_json::to_string(&verified).unwrap(), KEYS.mac.active());
+    let again = ring::signed(&header.to_string(), &serde_json::to_string(&verified).unwrap(), "uniqos", "mac");
     if again.len() <= rondo_shared::token::TOKEN_MAX_BYTES {
         let again = UnverifiedToken::parse(&again).unwrap().verify(&KEYS.mac, &REFRESH, T0);
         assert_eq!(again, Ok(verified), "what was read is what is written");

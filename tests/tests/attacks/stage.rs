@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, EncodingKey};
 use lambda_http::{Body, Response};
 use rondo_shared::config::Reader;
 use rondo_shared::identity::{Client, OrgKey, Subject, Tenant};
@@ -221,12 +222,24 @@ impl Stage {
 
     /// Signs any two texts as header and claims with the key that the product's own tokens are signed with.
     pub fn made(&self, tenant: &str, header: &str, claims: &str) -> String {
-        let (keys, form) = (self.keys(tenant), form_of(tenant));
-        let key = form.keys(&keys).active();
+        let kind = if form_of(tenant) == TokenForm::Combined { "signing" } else { "mac" };
+        let product = tenant.split(':').next().unwrap();
+        let (key, algorithm) = signing_half(&self.ring["products"][product][kind][0]["jwk"]);
         let signed = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part)).join(".");
-        let signature = jsonwebtoken::crypto::sign(signed.as_bytes(), key.encoding(), key.algorithm()).unwrap();
+        let signature = jsonwebtoken::crypto::sign(signed.as_bytes(), &key, algorithm).unwrap();
         format!("{signed}.{signature}")
     }
+}
+
+/// What signs with the key that a keyring holds as this JWK, and for which algorithm.
+fn signing_half(jwk: &Value) -> (EncodingKey, Algorithm) {
+    let bytes = |name: &str| URL_SAFE_NO_PAD.decode(jwk[name].as_str().unwrap()).unwrap();
+    if jwk["kty"] == "oct" {
+        return (EncodingKey::from_secret(&bytes("k")), Algorithm::HS256);
+    }
+    // PKCS#8 (RFC 8410 §7): a fixed start, and the key.
+    let start = [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
+    (EncodingKey::from_ed_der(&[start.as_slice(), &bytes("d")].concat()), Algorithm::EdDSA)
 }
 
 /// What kind of token a product's clients hold.

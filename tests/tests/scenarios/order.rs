@@ -2,32 +2,28 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, EncodingKey};
 
 use super::{assert_over, rotated};
-use rondo_shared::keyring::ProductKeys;
 use rondo_shared::moment::Nonce;
 use rondo_shared::token::{Claims, UnverifiedToken};
-use rondo_tests::world::keys;
 use rondo_tests::{World, secs};
-use serde_json::json;
 
-/// Claims of a good token, changed and signed with `keys`.
-fn resigned(token: &str, keys: &ProductKeys, change: impl FnOnce(&mut Claims)) -> String {
+/// Claims of a good token, changed and signed with `secret`.
+fn resigned(token: &str, secret: &[u8; 32], change: impl FnOnce(&mut Claims)) -> String {
     let mut claims = UnverifiedToken::parse(token).unwrap().claims_unverified().unwrap();
     change(&mut claims);
     let claims = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&claims).unwrap());
     let signed = format!("{}.{claims}", token.split('.').next().unwrap());
-    let key = keys.mac.active();
-    let signature = jsonwebtoken::crypto::sign(signed.as_bytes(), key.encoding(), key.algorithm()).unwrap();
+    let key = EncodingKey::from_secret(secret);
+    let signature = jsonwebtoken::crypto::sign(signed.as_bytes(), &key, Algorithm::HS256).unwrap();
     format!("{signed}.{signature}")
 }
 
-/// Keys named as ours, and not ours.
-fn forgers_keys() -> ProductKeys {
-    let mut document = rondo_tests::world::keyring_document();
-    document["products"]["uniqos"]["mac"][0]["jwk"]["k"] = json!("CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk");
-    ProductKeys::parse(&document.to_string(), "uniqos").unwrap()
-}
+/// The secret of the test keyring's `m1`.
+const OURS: [u8; 32] = [1; 32];
+/// Anybody's.
+const FORGERS: [u8; 32] = [9; 32];
 
 /// supabase/auth: `RefreshTokenV2Suite.TestInvalidRefreshTokens` (a counter put up by one, a signature by another key).
 #[tokio::test]
@@ -35,7 +31,7 @@ async fn a_forged_token_of_a_known_family_never_burns_it() {
     let world = World::new().await;
     let tokens = rotated(&world, 2).await;
     for (n, generation) in (0..).zip([0, 1, 2, 3, 9_999]) {
-        let forged = resigned(&tokens[2], &forgers_keys(), |claims| claims.generation = generation);
+        let forged = resigned(&tokens[2], &FORGERS, |claims| claims.generation = generation);
         let answer = world.refresh(&forged, secs(300 + n)).await;
         assert_over(&answer);
         assert_eq!((answer.line.usage.calls, answer.line.family), (0, None));
@@ -66,7 +62,7 @@ async fn an_expired_token_is_refused_and_ends_nothing() {
 async fn a_token_that_verifies_and_was_never_stored_opens_nothing() {
     let world = World::new().await;
     let token = world.open(secs(0)).await;
-    let never = resigned(&token, &keys(), |claims| {
+    let never = resigned(&token, &OURS, |claims| {
         claims.sid = "01KAZZZZZZZZZZZZZZZZZZZZZZ".parse().unwrap();
         claims.gid = Nonce::from_text("never");
     });
@@ -82,7 +78,7 @@ async fn a_token_that_verifies_and_was_never_stored_opens_nothing() {
 async fn nobody_elses_name_can_be_put_into_a_token() {
     let world = World::new().await;
     let token = world.open(secs(0)).await;
-    let renamed = resigned(&token, &forgers_keys(), |claims| claims.sub = "user-2".parse().unwrap());
+    let renamed = resigned(&token, &FORGERS, |claims| claims.sub = "user-2".parse().unwrap());
     let (other_head, _) = renamed.rsplit_once('.').unwrap();
     let (_, signature) = token.rsplit_once('.').unwrap();
     for forged in [renamed.clone(), format!("{other_head}.{signature}")] {
