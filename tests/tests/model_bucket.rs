@@ -36,8 +36,8 @@ enum Mutation {
     BusyRestarts,
     /// The bucket may be deleted as soon as it was charged.
     TtlTooEarly,
-    /// A refused request is charged.
-    RefusalsCharge,
+    /// One charge counts for two.
+    ChargesTwice,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -153,7 +153,8 @@ impl Bucket {
             }
             Charge::Broken { stood, to } => (stands == Some(stood)).then_some(to)?,
         };
-        Some(next.millis() / TICK_MILLIS)
+        let more = i64::from(self.is(Mutation::ChargesTwice));
+        Some(next.millis() / TICK_MILLIS + more)
     }
 
     fn stand(&self, state: &mut State, tat: i64, request: Request) {
@@ -182,9 +183,6 @@ impl Bucket {
                 let since = request.now - i64::from(self.allowance.burst());
                 let overtaken = state.charged.iter().any(|now| *now > request.now);
                 state.wronged |= !overtaken && state.charged.iter().filter(|now| **now >= since).count() < burst;
-                if self.is(Mutation::RefusalsCharge) {
-                    state.tat = state.tat.map(|tat| tat + 1);
-                }
             }
         }
     }
@@ -351,17 +349,17 @@ fn a_charge_that_is_long_under_way_takes_a_full_bucket_for_a_broken_one() {
     let slow = Bucket { swift: false, ..Bucket::new(2, 5, 3, false) };
     let (promise, steps) = slow.counterexample().unwrap();
     println!("{promise}: {steps:?}");
-    assert_eq!((promise, steps.len()), (NEVER_MORE, 0));
+    assert_eq!((promise, steps.len()), (NEVER_MORE, 10));
 }
 
 #[test]
 fn every_mutation_of_the_bucket_is_caught() {
     let mutants = [
-        (Mutation::IdleUnconditional, NEVER_MORE, 7),
-        (Mutation::OneMore, NEVER_MORE, 7),
-        (Mutation::BusyRestarts, NEVER_MORE, 7),
+        (Mutation::IdleUnconditional, NEVER_MORE, 6),
+        (Mutation::OneMore, NEVER_MORE, 6),
+        (Mutation::BusyRestarts, NEVER_MORE, 6),
         (Mutation::TtlTooEarly, NEVER_MORE, 7),
-        (Mutation::RefusalsCharge, NEVER_LESS, 7),
+        (Mutation::ChargesTwice, NEVER_LESS, 4),
     ];
     println!("mutation | property | steps");
     let mut missed = Vec::new();
@@ -377,5 +375,5 @@ fn every_mutation_of_the_bucket_is_caught() {
 }
 
 const BUCKET_OF_TWO: usize = 2_800;
-const BUCKET_OF_ONE: usize = 0;
+const BUCKET_OF_ONE: usize = 443;
 const BUCKET_LOST: usize = 20_884;
