@@ -8,7 +8,7 @@ TOOLS := .tools
 # By binary, not by package: cargo then unifies features over the workspace, as `cargo lambda watch` does, and builds once.
 RONDO := cargo run --quiet --locked --bin rondo --
 
-.PHONY: dev test test-api test-clients demo model budget test-stores chaos load lint deny clean help
+.PHONY: dev test test-api test-clients demo model budget test-stores chaos load fuzz-short fuzz lint deny clean help
 
 help:           ## this menu
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 21
@@ -30,7 +30,7 @@ test-clients: $(TOOLS)/cryptography-$(CRYPTOGRAPHY) ## a client of each product 
 	$(TOOLS)/bin/python tests/clients/run.py $(ARGS)
 
 model:          ## explores the protocol's states and shows what each mutation breaks
-	cargo test --locked --package rondo-tests --test model -- --nocapture --test-threads 2
+	cargo test --locked --package rondo-tests --test model --test model_bucket -- --nocapture --test-threads 2
 
 budget:         ## prints what each outcome costs
 	cargo test --locked --quiet --package rondo-tests --test budget -- --nocapture
@@ -43,6 +43,12 @@ chaos:          ## 10,000 random schedules of clients and faults against the fun
 
 load:           ## thousands of sessions while functions and store are killed and paused (ARGS="--secs=60 --sessions=500")
 	@cargo run --quiet --locked --bin load -- $(ARGS)
+
+fuzz-short:     ## fuzzes all that is read from outside, eight seconds each (needs a C++ compiler)
+	tests/fuzz/run.sh 8
+
+fuzz:           ## the same for longer: ARGS="1800 uniqos token", seconds and targets; ARGS=keep minimises what was found
+	tests/fuzz/run.sh $(or $(ARGS),1800)
 
 lint:           ## format and clippy, warnings denied
 	cargo fmt --all -- --check

@@ -243,6 +243,10 @@ impl<'a> UnverifiedToken<'a> {
         if algorithm_name(key.algorithm()) != Some(named) {
             return Err(TokenError::WrongAlgorithm);
         }
+        // What must be understood and is not makes a token no good (RFC 7515 §4.1.11); we understand no extension.
+        if header.contains_key("crit") {
+            return Err(TokenError::WrongType);
+        }
         let verified =
             jsonwebtoken::decode::<serde_json::Value>(self.text, key.decoding(), &signature_only(key.algorithm()));
         let verified = verified.map_err(|error| match error.kind() {

@@ -6,7 +6,7 @@
 //! at once, whether or not its answer arrived; an operator who seals; a request's put and query as two steps in either
 //! order with others between; the note and the seal as steps of their own; the SDK's retry of a put whose answer was
 //! lost; crashes, time-outs and lost answers before and after each step; one put that lands after its request has
-//! timed out; delayed requests and answers; TTL deletion at the earliest moment that `expires_at` allows; the deletion
+//! timed out, and one seal; what an instance remembers; an operator's amnesty; delayed requests and answers; TTL deletion at the earliest moment that `expires_at` allows; the deletion
 //! of all items or all but the seal, and a table taken back to the family's opening.
 //!
 //! Two tests show what is *not* guaranteed: a family that loses everything under a request that has queried and not yet
@@ -15,10 +15,8 @@
 //!
 //! Abstracted away or left out: what `rotate` does around `decide` is restated as steps (`tests/tests/rotation.rs` and
 //! the fault schedules run the real thing); tokens verify and nonces never collide; all functions read one clock;
-//! the instance's memory of sealed families, which only refuses more; late seals and notes (a late seal is not
-//! acknowledged, so that it promises nothing before it lands); an older copy other than the opening; the seal's own
-//! TTL, rotation settings that change on the way and `REUSE_AMNESTY`; tokens that reach another family; the rate
-//! bucket. DynamoDB's slack of an hour is taken to outlast every request and write under way. Tabs have one client: an
+//! late notes; an older copy other than the opening; the seal's own TTL, and rotation settings that change on the way;
+//! tokens that reach another family. The rate bucket has a model of its own, `tests/tests/model_bucket.rs`. DynamoDB's slack of an hour is taken to outlast every request and write under way. Tabs have one client: an
 //! honest user whose address changes is the thief's equal here, as it is for the function. Bounds are the numbers in
 //! each configuration: what happens only with more requests or ticks is not seen.
 
@@ -103,6 +101,18 @@ fn loss_under_way() -> World {
     World { damage, damage_under_way: true, properties: promises::closed, ..world(WINDOW, 2, 0) }
 }
 
+/// A tab and a thief, seals that land late, and an instance that remembers those that it was told of.
+fn late_seals() -> World {
+    let properties = promises::all_and_memory;
+    World { thief: true, late_seals: true, memory: true, faults: true, properties, ..world(WINDOW, 3, 2) }
+}
+
+/// A tab and a thief, an outage in the first two ticks, and an operator who forgives it.
+fn amnesty() -> World {
+    let judge = Judge::new(Grace::Window(Duration::from_secs(1)), NEVER_IDLE).with_amnesty(0, 2);
+    World { thief: true, faults: true, properties: promises::all_and_forgiven, ..World::new(judge, 3, 3) }
+}
+
 fn world(grace: Grace, requests: u8, clock: u8) -> World {
     World::new(Judge::new(grace, NEVER_IDLE), requests, clock)
 }
@@ -171,6 +181,16 @@ fn a_family_that_lost_its_items_stays_closed_and_only_an_older_copy_of_the_truth
     holds("losses", losses(), 229_006);
 }
 
+#[test]
+fn a_seal_that_lands_late_or_is_remembered_breaks_no_promise() {
+    holds("late seals", late_seals(), 89_513);
+}
+
+#[test]
+fn an_amnesty_forgives_unused_successors_of_its_time_and_nothing_else() {
+    holds("amnesty", amnesty(), 241_668);
+}
+
 /// Not guaranteed: the request had seen its generation before it went, and its successor then stands alone, unsuspected.
 #[test]
 fn a_family_deleted_under_a_request_goes_on_from_what_that_request_puts() {
@@ -196,6 +216,8 @@ fn every_mutation_is_caught() {
         (Mutation::NonceIgnored, without_grace(), promises::HONEST, 7),
         (Mutation::WindowSlides, honest(), promises::WINDOW, 13),
         (Mutation::TtlTooEarly, expiry(), promises::WINDOW, 8),
+        (Mutation::RemembersTheUnwritten, late_seals(), promises::REMEMBERED, 9),
+        (Mutation::AmnestyOfTheUsed, amnesty(), promises::COLLISION, 10),
     ];
     println!("mutation | property | steps");
     let mut missed = Vec::new();

@@ -291,7 +291,8 @@ fn matches(pattern: &str, name: &str) -> bool {
 fn every_path_that_the_documents_name_exists() {
     let mut findings = Vec::new();
     let runbooks = names_in("infra/runbooks").into_iter().map(|name| format!("infra/runbooks/{name}"));
-    for document in ["ARCHITECTURE.md".to_owned(), "README.md".to_owned()].into_iter().chain(runbooks) {
+    let at_the_top = ["ARCHITECTURE.md", "README.md", "SECURITY.md"].map(str::to_owned);
+    for document in at_the_top.into_iter().chain(runbooks) {
         let text = read(&document);
         let links = text.split("](").skip(1).filter_map(|rest| rest.split_once(')').map(|(link, _)| link.to_owned()));
         for word in code_of(&text).spans.into_iter().chain(links) {
@@ -316,6 +317,16 @@ fn every_test_that_the_sheet_of_behaviours_names_exists() {
     assert!(sentences.len() > 80, "the sheet names {} tests", sentences.len());
     let missing: Vec<String> = sentences.into_iter().filter(|name| !is_test(name)).collect();
     assert_none(&missing, "No test has these names. Correct infra/behaviours.md, or bring them back.");
+}
+
+#[test]
+fn every_test_that_the_security_promises_name_exists_in_its_file() {
+    let spans = code_of(&read("SECURITY.md")).spans;
+    let named: Vec<_> = spans.iter().filter_map(|span| span.split_once("::")).collect();
+    assert!(named.len() > 40, "SECURITY.md names {} tests", named.len());
+    let missing = named.iter().filter(|(path, name)| !read(path).contains(&format!("fn {name}(")));
+    let missing: Vec<_> = missing.map(|(path, name)| format!("{path}::{name}")).collect();
+    assert_none(&missing, "These promises have no test. Correct SECURITY.md, or bring it back.");
 }
 
 #[test]

@@ -48,7 +48,7 @@ async fn with_a_namespace_every_line_that_the_program_writes_is_a_whole_document
     let world = World::new().await;
     let mut variables = variables(&world.dynamo);
     variables.push(("METRICS_NAMESPACE".to_owned(), "Rondo/rondo".to_owned()));
-    let runtime = Runtime::start(&variables);
+    let runtime = start(&variables);
     assert_eq!(runtime.invoke(&basic("user-1", PASSWORD))["statusCode"], 200);
     let log = runtime.log();
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rondo_shared::identity::Client;
 use rondo_shared::moment::{Nonce, Timestamp};
 use rondo_shared::rotation::family::{EXPIRY_SLACK, generation_expires_at};
+use rondo_shared::rotation::policy::Amnesty;
 use rondo_shared::rotation::{Decision, Facts, Grace, RotationPolicy, Slot, decide};
 use rondo_shared::store::item::{Cause, Generation, Seal};
 
@@ -28,6 +29,10 @@ pub enum Mutation {
     WindowSlides,
     /// A generation expires with its predecessor's window, not with its predecessor's token.
     TtlTooEarly,
+    /// An instance remembers a seal of which it does not know that it stands.
+    RemembersTheUnwritten,
+    /// An amnesty forgives used successors too: the slot is taken for the newest.
+    AmnestyOfTheUsed,
 }
 
 /// How decisions are made in one configuration.
@@ -48,6 +53,17 @@ impl Judge {
 
     pub fn mutated(&self, mutation: Mutation) -> bool {
         self.mutation == Some(mutation)
+    }
+
+    /// The same with an amnesty for successors minted at `from` or later, and before `to`.
+    pub fn with_amnesty(mut self, from: Tick, to: Tick) -> Self {
+        self.policy.amnesty = Some(Amnesty { from: at(from), to: at(to) });
+        self
+    }
+
+    /// Whether an unused successor that was minted then is forgiven.
+    pub fn forgives(&self, minted_at: Tick) -> bool {
+        self.policy.amnesty.is_some_and(|amnesty| amnesty.from <= at(minted_at) && at(minted_at) < amnesty.to)
     }
 
     /// How long a retired token is believed, in ticks.
@@ -98,6 +114,10 @@ impl Judge {
         let predecessor = Gen { number: request.token.number, gid: request.token.gid, ..slot };
         if self.mutated(Mutation::NoQuery) {
             (sealed, newest) = (false, vec![slot, predecessor]);
+        }
+        if self.mutated(Mutation::AmnestyOfTheUsed) && !sealed && newest.iter().any(|newer| newer.number == slot.number)
+        {
+            newest = vec![slot, predecessor];
         }
         if self.mutated(Mutation::SealIgnored) {
             sealed = false;

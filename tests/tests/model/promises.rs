@@ -58,6 +58,38 @@ pub fn all_and_sights() -> Vec<Property<World>> {
     properties
 }
 
+pub const REMEMBERED: &str = "what an instance remembers as sealed was sealed";
+
+/// The promises, that memory holds no seal that never stood, and that it is used.
+pub fn all_and_memory() -> Vec<Property<World>> {
+    let mut properties = all();
+    properties.extend([
+        Property::always(REMEMBERED, |_, s: &State| !s.remembered || s.was_sealed),
+        Property::sometimes("a seal lands late", |_, s: &State| s.late_seal_used && !s.late_seal),
+        Property::sometimes("a remembered seal refuses", |_, s: &State| s.remembered && refused(s, No::Sealed)),
+        Property::sometimes("a late seal lands after its family went on", |_, s: &State| {
+            s.late_seal_used && s.was_sealed && !s.seal_acknowledged && s.newest_number() > 1
+        }),
+    ]);
+    properties
+}
+
+/// The promises, and that an amnesty lets a client go on that would be refused without.
+pub fn all_and_forgiven() -> Vec<Property<World>> {
+    let mut properties = all();
+    properties.push(Property::sometimes(
+        "an unused successor is forgiven past its window",
+        |world: &World, s: &State| {
+            let late = |r: &Request| {
+                let slot = s.generations.get(&(r.token.number + 1));
+                slot.is_some_and(|slot| r.now.saturating_sub(slot.minted_at) >= world.judge.window())
+            };
+            s.tabs.iter().flatten().any(|r| matches!(r.stage, Stage::Answering { reissued: true, .. }) && late(r))
+        },
+    ));
+    properties
+}
+
 /// The promises, and that a delay past the window does cost an honest client its session.
 pub fn all_and_delays() -> Vec<Property<World>> {
     let mut properties = all();

@@ -165,6 +165,11 @@ pub struct State {
     /// A put whose request has timed out, and which will land yet.
     pub late: Option<Gen>,
     pub late_used: bool,
+    /// A seal whose request has timed out, and which will land yet.
+    pub late_seal: bool,
+    pub late_seal_used: bool,
+    /// An instance has seen the family sealed, and remembers it.
+    pub remembered: bool,
     pub operator: Operator,
     /// Requests sent so far.
     pub sent: u8,
@@ -178,6 +183,8 @@ pub struct State {
     pub seal_acknowledged: bool,
     /// How items were lost, if they were, and the number of the last request sent before.
     pub damaged: Option<(Damage, u8)>,
+    /// Whether a seal ever stood.
+    pub was_sealed: bool,
     /// The environment's moves that a refusal of the victim may be owed to.
     pub delayed: bool,
     pub overtaken: bool,
@@ -186,6 +193,11 @@ pub struct State {
 }
 
 impl State {
+    /// The seal stands from now on.
+    pub fn seal(&mut self) {
+        (self.sealed, self.was_sealed) = (true, true);
+    }
+
     pub fn request(&self, seat: Seat) -> Option<&Request> {
         match seat {
             Seat::Tab(tab) => self.tabs[tab].as_ref(),

@@ -45,6 +45,15 @@ impl World {
         state.set(seat, Some(request));
     }
 
+    /// The instance that remembers the seal refuses without a store step.
+    pub fn begin_remembered(&self, state: &mut State, seat: Seat) -> Option<()> {
+        let mut request = state.request(seat)?.clone();
+        (request.now, request.after_seal) = (state.now, state.seal_acknowledged);
+        request.stage = Stage::Refused { why: No::Sealed };
+        state.set(seat, Some(request));
+        Some(())
+    }
+
     pub fn put(&self, state: &mut State, seat: Seat) -> Option<()> {
         let request = state.request(seat)?;
         let successor = self.judge.successor(request, party(seat));
@@ -77,7 +86,11 @@ impl World {
             Decision::Rotate => return self.mint(state, seat, request, *slot, false),
             Decision::Reissue { another_client: false } => return self.mint(state, seat, request, live, true),
             Decision::Reissue { another_client: true } => Stage::Noting { live },
-            Decision::Refuse(refusal) => Stage::Refused { why: refusal.into() },
+            Decision::Refuse(refusal) => {
+                let why = refusal.into();
+                state.remembered |= self.memory && why == No::Sealed;
+                Stage::Refused { why }
+            }
             Decision::Revoke(revocation) => Stage::Sealing { why: revocation.into() },
         };
         state.set(seat, Some(request));
@@ -94,7 +107,10 @@ impl World {
             (Broken::MintedAfterSeal, request.after_seal),
             (
                 Broken::MintedPastWindow,
-                anothers.is_some_and(|f| request.now.saturating_sub(f.minted_at) >= self.judge.window()),
+                anothers.is_some_and(|f| {
+                    let forgiven = self.judge.forgives(f.minted_at) && live.number == slot;
+                    !forgiven && request.now.saturating_sub(f.minted_at) >= self.judge.window()
+                }),
             ),
             (Broken::MintedStale, token.number < request.newest_then),
             (Broken::Reopened, reopens),

@@ -31,6 +31,10 @@ pub struct World {
     pub faults: bool,
     /// One put may land after its request has timed out.
     pub late: bool,
+    /// One seal may land after its request has timed out.
+    pub late_seals: bool,
+    /// An instance remembers that the family is sealed; a request may reach it or another.
+    pub memory: bool,
     pub ttl: bool,
     pub damage: &'static [Damage],
     /// Damage may come while requests or writes are under way.
@@ -46,6 +50,7 @@ impl World {
     pub fn new(judge: Judge, requests: u8, clock: Tick) -> Self {
         let properties = promises::all;
         let (thief, operator, faults, late, ttl, damage_under_way) = (false, false, false, false, false, false);
+        let (late_seals, memory) = (false, false);
         let damage = &[];
         Self {
             judge,
@@ -54,6 +59,8 @@ impl World {
             operator,
             faults,
             late,
+            late_seals,
+            memory,
             ttl,
             damage,
             damage_under_way,
@@ -74,6 +81,8 @@ pub enum Step {
     Resend(Seat),
     /// The request reaches the function, which reads its clock.
     Begin(Seat),
+    /// The request reaches the instance that remembers the seal.
+    BeginRemembered(Seat),
     Put(Seat),
     /// The put lands, its answer is lost, and the SDK will put again.
     PutUnanswered(Seat),
@@ -85,6 +94,9 @@ pub enum Step {
     PutSeal(Seat),
     /// The seal lands, and the function dies before it is told.
     SealUnanswered(Seat),
+    /// The seal times out, and lands later: nobody is told that it stands.
+    SealLate(Seat),
+    LateSealLands,
     /// Crash, time-out or lost answer.
     Fail(Seat),
     Deliver(Seat),
@@ -110,6 +122,9 @@ impl Model for World {
             jar: Some(opening.token()),
             late: None,
             late_used: false,
+            late_seal: false,
+            late_seal_used: false,
+            remembered: false,
             operator: Operator::Idle,
             sent: 0,
             issued: [opening.token()].into(),
@@ -117,6 +132,7 @@ impl Model for World {
             retired_by: [].into(),
             seal_acknowledged: false,
             damaged: None,
+            was_sealed: false,
             delayed: false,
             overtaken: false,
             hostile: false,
@@ -137,6 +153,9 @@ impl Model for World {
         if state.late.is_some() {
             steps.push(Step::LateLands);
         }
+        if state.late_seal {
+            steps.push(Step::LateSealLands);
+        }
         match state.operator {
             Operator::Idle if self.operator => steps.push(Step::OperatorSeals),
             Operator::Landed => steps.push(Step::OperatorIsTold),
@@ -148,7 +167,7 @@ impl Model for World {
             let expired = state.generations.values().filter(|g| g.expires_at <= state.now).filter(settled);
             steps.extend(expired.map(|g| Step::Expire(g.number)));
         }
-        let calm = state.late.is_none() && state.under_way().next().is_none();
+        let calm = state.late.is_none() && !state.late_seal && state.under_way().next().is_none();
         if state.damaged.is_none() && (calm || self.damage_under_way) {
             steps.extend(self.damage.iter().map(|damage| Step::Lose(*damage)));
         }
@@ -172,6 +191,7 @@ impl Model for World {
                 self.send(&mut state, seat, token, first_sent);
             }
             Step::Begin(seat) => self.begin(&mut state, seat),
+            Step::BeginRemembered(seat) => self.begin_remembered(&mut state, seat)?,
             Step::Put(seat) => self.put(&mut state, seat)?,
             Step::PutUnanswered(seat) => {
                 let request = before.request(seat)?;
@@ -206,22 +226,32 @@ impl Model for World {
             Step::PutSeal(seat) => {
                 let mut request = before.request(seat)?.clone();
                 if let Stage::Sealing { why } = request.stage {
-                    state.sealed = true;
+                    state.seal();
                     state.seal_acknowledged = true;
+                    state.remembered = self.memory;
                     request.stage = Stage::Refused { why };
                 }
                 state.set(seat, Some(request));
             }
             Step::SealUnanswered(seat) => {
                 if matches!(before.request(seat)?.stage, Stage::Sealing { .. }) {
-                    state.sealed = true;
+                    state.seal();
                 }
                 state.set(seat, None);
+            }
+            Step::SealLate(seat) => {
+                (state.late_seal, state.late_seal_used) = (true, true);
+                state.remembered |= self.judge.mutated(Mutation::RemembersTheUnwritten);
+                state.set(seat, None);
+            }
+            Step::LateSealLands => {
+                state.late_seal = false;
+                state.seal();
             }
             Step::Fail(seat) => state.set(seat, None),
             Step::Deliver(seat) => self.deliver(&mut state, seat)?,
             Step::OperatorSeals => {
-                state.sealed = true;
+                state.seal();
                 state.operator = Operator::Landed;
                 state.hostile = true;
             }
@@ -263,7 +293,12 @@ impl World {
             return;
         };
         match &request.stage {
-            Stage::Sent => steps.push(Step::Begin(seat)),
+            Stage::Sent => {
+                steps.push(Step::Begin(seat));
+                if state.remembered {
+                    steps.push(Step::BeginRemembered(seat));
+                }
+            }
             Stage::Asking { put, query } => {
                 if !matches!(put, Putting::Done { .. }) {
                     steps.push(Step::Put(seat));
@@ -283,6 +318,9 @@ impl World {
                 steps.push(Step::PutSeal(seat));
                 if self.faults {
                     steps.push(Step::SealUnanswered(seat));
+                }
+                if self.late_seals && !state.late_seal_used {
+                    steps.push(Step::SealLate(seat));
                 }
             }
             Stage::Answering { .. } | Stage::Refused { .. } => steps.push(Step::Deliver(seat)),
