@@ -156,9 +156,9 @@ impl Reader {
 pub struct Common {
     /// `TABLE_NAME`.
     pub table: String,
-    /// `AWS_ENDPOINT_URL_DYNAMODB`: an emulator on this machine; unset on AWS.
+    /// `AWS_ENDPOINT_URL_DYNAMODB`: an emulator on this machine; `AWS_ENDPOINT_URL`: that of all services; unset on AWS.
     pub endpoint: Endpoint,
-    /// `KEYRING_FILE`.
+    /// `KEYRING_SECRET_ID` or `KEYRING_FILE`.
     pub keyring: KeyringSource,
     /// `SESSIONS_NOT_BEFORE`: sessions opened earlier are over.
     pub sessions_not_before: Option<Timestamp>,
@@ -193,17 +193,11 @@ impl std::fmt::Debug for FrontDoorSecret {
 impl Common {
     /// Reads what every function needs; what is wrong is noted with the reader.
     pub fn read(reader: &mut Reader) -> Self {
-        let endpoint = match reader.raw("AWS_ENDPOINT_URL_DYNAMODB").map(Endpoint::local) {
-            None => Endpoint::Function,
-            Some(Some(local)) => local,
-            Some(None) => {
-                reader.problem("AWS_ENDPOINT_URL_DYNAMODB", "must be http://127.0.0.1:<port>, or unset on AWS");
-                Endpoint::Function
-            }
-        };
+        let endpoint = Endpoint::configured(reader, "AWS_ENDPOINT_URL_DYNAMODB");
         let insecure_cookies = reader.flag("INSECURE_COOKIES");
         // Lambda sets this variable in every function; nothing that runs locally does.
-        let deployed = reader.raw("AWS_LAMBDA_INITIALIZATION_TYPE").is_some() || endpoint == Endpoint::Function;
+        let is_local = matches!(endpoint, Endpoint::Local { .. });
+        let deployed = reader.raw("AWS_LAMBDA_INITIALIZATION_TYPE").is_some() || !is_local;
         if insecure_cookies && deployed {
             reader.problem("INSECURE_COOKIES", "must not be set in a deployment: it is for `rondo dev` alone");
         }

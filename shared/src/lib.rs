@@ -19,8 +19,10 @@
 //! | [`session`], [`directory`] | opening, listing and ending sessions; quotas |
 //! | [`store`] | the port, its obligations, and DynamoDB behind it |
 //! | [`wire`] | what all endpoints share of HTTP |
+//! | [`aws`] | where AWS's services are reached |
 //! | [`config`], [`log`], [`moment`], [`identity`] | settings, the log line, time and randomness, names |
 
+pub mod aws;
 pub mod config;
 pub mod directory;
 pub mod identity;

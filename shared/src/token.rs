@@ -341,7 +341,7 @@ impl Presented {
     ///
     /// # Errors
     /// [`VerifyError::Token`] where the token is at fault, [`VerifyError::Keys`] where nobody can tell.
-    pub fn verify(
+    pub async fn verify(
         token: UnverifiedToken<'_>,
         keyring: &Keyring,
         authority: &TokenAuthority,
@@ -349,8 +349,8 @@ impl Presented {
         moment: &Moment,
     ) -> Result<Self, VerifyError> {
         let by = |keys: &ProductKeys| token.verify(authority.form.keys(keys), authority, moment.now);
-        let claims = match by(&keyring.current(moment.now)) {
-            Err(TokenError::UnknownKey) => by(&*keyring.after_unknown_kid(moment.now)?)?,
+        let claims = match by(&*keyring.current(moment.now).await) {
+            Err(TokenError::UnknownKey) => by(&*keyring.after_unknown_kid(moment.now).await?)?,
             verified => verified?,
         };
         Ok(Self { claims, client })

@@ -137,12 +137,12 @@ async fn walk<S: Store>(
     seen: &mut Option<response::Seen>,
 ) -> Result<Granted, Failure> {
     let client = client_of(request, app.front_door_secret.as_ref());
-    let presented = extract(request, &client, &app.policy, &app.keyring, &app.addresses, moment)?;
+    let presented = extract(request, &client, &app.policy, &app.keyring, &app.addresses, moment).await?;
     *seen = Some(response::Seen::of(&presented));
     let bucket = app.policy.bucket(&presented.claims().sub);
     let admitted = app.admission.admit(presented, &bucket, &app.sealed, &app.store, moment.now, meter).await?;
     let (rotated, memberships) = rotate_and_show(app, moment, admitted, meter).await?;
-    let keys = app.keyring.current(moment.now);
+    let keys = app.keyring.current(moment.now).await;
     let pair = mint(&rotated, &keys, &app.policy.authority, &app.policy.access, moment)?;
     Ok(Granted { rotated, pair, memberships })
 }

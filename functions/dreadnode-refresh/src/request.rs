@@ -72,7 +72,7 @@ pub enum Misshapen {
 ///
 /// # Errors
 /// [`ExtractError`]; only [`ExtractError::Keys`] may pass.
-pub fn extract(
+pub async fn extract(
     request: &Request,
     client: &Client,
     policy: &Policy,
@@ -89,8 +89,10 @@ pub fn extract(
     if in_cookie.is_some() && !policy.cross_site.allows(request.headers()) {
         return Err(ExtractError::CrossSite);
     }
-    let token = in_cookie.or(in_body).ok_or(ExtractError::NoToken);
-    let presented = token.and_then(|token| verify(&token, client.clone(), policy, keyring, moment));
+    let presented = match in_cookie.or(in_body) {
+        Some(token) => verify(&token, client.clone(), policy, keyring, moment).await,
+        None => Err(ExtractError::NoToken),
+    };
     match presented {
         Ok(_) | Err(ExtractError::Keys(_)) => presented,
         Err(_) => match addresses.charge(&client.network(), moment.now) {
@@ -145,7 +147,7 @@ fn is_said_to_be_json(headers: &HeaderMap) -> bool {
     }
 }
 
-fn verify(
+async fn verify(
     value: &str,
     client: Client,
     policy: &Policy,
@@ -153,7 +155,7 @@ fn verify(
     moment: &Moment,
 ) -> Result<Presented, ExtractError> {
     let token = UnverifiedToken::parse(value).map_err(ExtractError::Unverified)?;
-    let presented = Presented::verify(token, keyring, &policy.authority, client, moment);
+    let presented = Presented::verify(token, keyring, &policy.authority, client, moment).await;
     let presented = presented.map_err(|error| match error {
         VerifyError::Token(error) => ExtractError::Unverified(error),
         VerifyError::Keys(error) => ExtractError::Keys(error),

@@ -12,7 +12,7 @@ pub mod response;
 use lambda_http::{Body, Request, Response};
 use rondo_shared::config::{Common, ConfigError, FrontDoorSecret, Reader};
 use rondo_shared::keyring::KeyringError;
-use rondo_shared::keyring::source::Keyring;
+use rondo_shared::keyring::source::{Keyring, KeyringSource};
 use rondo_shared::limit::{Admission, AdmitError, LocalBuckets};
 use rondo_shared::log::LogLine;
 use rondo_shared::mint::{TokenPair, mint};
@@ -73,8 +73,8 @@ pub fn configure(mut reader: Reader) -> Result<(Common, Policy), BootError> {
     if reader.raw("TABLE_NAME").is_none() {
         return Err(BootError::NotConfigured("TABLE_NAME is not set"));
     }
-    if reader.raw("KEYRING_FILE").is_none() {
-        return Err(BootError::NotConfigured("KEYRING_FILE is not set"));
+    if !KeyringSource::is_named(&reader) {
+        return Err(BootError::NotConfigured("KEYRING_SECRET_ID is not set, nor is KEYRING_FILE"));
     }
     let common = Common::read(&mut reader);
     let policy = Policy::read(&mut reader, &common);
@@ -177,7 +177,7 @@ async fn walk<S: Store, V: Verifier>(
     seen: &mut Option<response::Seen>,
 ) -> Result<Granted, Failure> {
     let client = client_of(request, app.front_door_secret.as_ref());
-    let presented = match extract(request, &client, &app.policy, &app.keyring, &app.addresses, moment)? {
+    let presented = match extract(request, &client, &app.policy, &app.keyring, &app.addresses, moment).await? {
         Credentials::Token(presented) => presented,
         // On the heap: the rarer walk is not to make every refresh's future larger.
         Credentials::Password(login) => return Box::pin(sign_in(app, moment, login, meter, seen)).await,
@@ -186,7 +186,7 @@ async fn walk<S: Store, V: Verifier>(
     let bucket = app.policy.bucket(&presented.claims().sub);
     let admitted = app.admission.admit(presented, &bucket, &app.sealed, &app.store, moment.now, meter).await?;
     let rotated = rotate(admitted, &app.policy.rotation, &app.sealed, &app.store, moment, meter).await?;
-    let keys = app.keyring.current(moment.now);
+    let keys = app.keyring.current(moment.now).await;
     let pair = mint(&rotated, &keys, &app.policy.authority, &app.policy.access, moment)?;
     Ok(Granted::Refreshed(rotated, pair))
 }
@@ -202,7 +202,7 @@ async fn sign_in<S: Store, V: Verifier>(
     let Policy { authority, rotation, access, .. } = &app.policy;
     let attempt = app.logins.admit(login, &app.policy, &app.store, moment.now, meter).await?;
     let verified = app.logins.verify(attempt, &app.policy, &app.store, meter).await?;
-    let keys = app.keyring.current(moment.now);
+    let keys = app.keyring.current(moment.now).await;
     let issuing = Issuing { keys: &keys, authority, rotation, access };
     let (family, pair) = login::open(verified, &app.policy, issuing, &app.store, moment, meter).await?;
     *seen = Some(response::Seen::opened(family));

@@ -99,7 +99,7 @@ pub enum ExtractError {
 ///
 /// # Errors
 /// [`ExtractError`]; only [`ExtractError::Keys`] may pass.
-pub fn extract(
+pub async fn extract(
     request: &Request,
     client: &Client,
     policy: &Policy,
@@ -107,10 +107,13 @@ pub fn extract(
     addresses: &LocalBuckets,
     moment: &Moment,
 ) -> Result<Credentials, ExtractError> {
-    let credentials = authorization(request.headers()).and_then(|authorization| match authorization {
-        Authorization::Bearer(token) => verify(token, client.clone(), policy, keyring, moment).map(Credentials::Token),
-        Authorization::Basic(encoded) => login(encoded, client.clone()).map(Credentials::Password),
-    });
+    let credentials = match authorization(request.headers()) {
+        Ok(Authorization::Bearer(token)) => {
+            verify(token, client.clone(), policy, keyring, moment).await.map(Credentials::Token)
+        }
+        Ok(Authorization::Basic(encoded)) => login(encoded, client.clone()).map(Credentials::Password),
+        Err(error) => Err(error),
+    };
     match credentials {
         Ok(_) | Err(ExtractError::Keys(_)) => credentials,
         Err(_) => match addresses.charge(&client.network(), moment.now) {
@@ -154,7 +157,7 @@ fn login(encoded: &str, client: Client) -> Result<UnverifiedLogin, ExtractError>
     Ok(UnverifiedLogin { subject, password, client })
 }
 
-fn verify(
+async fn verify(
     value: &str,
     client: Client,
     policy: &Policy,
@@ -162,7 +165,7 @@ fn verify(
     moment: &Moment,
 ) -> Result<Presented, ExtractError> {
     let token = UnverifiedToken::parse(value).map_err(ExtractError::Unverified)?;
-    let presented = Presented::verify(token, keyring, &policy.authority, client, moment);
+    let presented = Presented::verify(token, keyring, &policy.authority, client, moment).await;
     let presented = presented.map_err(|error| match error {
         VerifyError::Token(error) => ExtractError::Unverified(error),
         VerifyError::Keys(error) => ExtractError::Keys(error),

@@ -62,18 +62,17 @@ impl App {
 }
 
 /// Answers one request, and says what the log line is to say of it.
-#[must_use]
-pub fn handle(app: &App, moment: &Moment, request: &Request) -> (Response<Body>, LogLine) {
-    let outcome = answer(app, moment, request).unwrap_or_else(Outcome::Refused);
+pub async fn handle(app: &App, moment: &Moment, request: &Request) -> (Response<Body>, LogLine) {
+    let outcome = answer(app, moment, request).await.unwrap_or_else(Outcome::Refused);
     response::render(&outcome, &app.policy, moment)
 }
 
-fn answer(app: &App, moment: &Moment, request: &Request) -> Result<Outcome, Refusal> {
+async fn answer(app: &App, moment: &Moment, request: &Request) -> Result<Outcome, Refusal> {
     let question = match read(request)? {
         Asked::Preflight => return Ok(Outcome::Preflight),
         Asked::Document(question) => question,
     };
-    let keys = app.keys.current(moment.now);
+    let keys = app.keys.current(moment.now).await;
     let document = match question.wanted {
         Wanted::Keys => Document::of_keys(&keys),
         Wanted::Discovery => Document::of_discovery(&keys, app.policy.public_url.as_ref().ok_or(Refusal::NoPublicUrl)?),

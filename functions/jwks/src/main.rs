@@ -1,6 +1,6 @@
 //! Cold start only: boot once, then for each event read the clock and call `handle`.
 
-use std::future::ready;
+use std::sync::Arc;
 use std::time::Instant;
 
 use jwks::{App, BootError, configure, handle, response};
@@ -13,20 +13,21 @@ use ulid::Ulid;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     log::init();
-    let app = boot().inspect_err(|error| {
+    let app = boot().await.map(Arc::new).inspect_err(|error| {
         tracing::error!(%error, "the function cannot serve: mend its configuration and deploy again");
     });
-    wire::serve(move |request| ready(answer(app.as_ref(), &request))).await
+    wire::serve(move |request| answer(app.clone(), request)).await
 }
 
 /// Reads settings and keys, before the first event.
-fn boot() -> Result<App, BootError> {
-    let (keyring, policy) = configure(Reader::from_environment())?;
+async fn boot() -> Result<App, BootError> {
+    let (mut keyring, policy) = configure(Reader::from_environment())?;
+    keyring.read_ahead().await?;
     let now = Moment::read().map_or(Timestamp::from_millis(0), |moment| moment.now);
     Ok(App::new(keyring, policy, now)?)
 }
 
-fn answer(app: Result<&App, &BootError>, request: &Request) -> Response<Body> {
+async fn answer(app: Result<Arc<App>, BootError>, request: Request) -> Response<Body> {
     let started = Instant::now();
     let moment = match Moment::read() {
         Ok(moment) => moment,
@@ -36,7 +37,7 @@ fn answer(app: Result<&App, &BootError>, request: &Request) -> Response<Body> {
         }
     };
     let Ok(app) = app else { return response::not_started(moment.request_id) };
-    let (response, line) = handle(app, &moment, request);
+    let (response, line) = handle(&app, &moment, &request).await;
     line.emit(started.elapsed());
     response
 }

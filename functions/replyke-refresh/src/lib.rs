@@ -196,25 +196,25 @@ async fn walk<S: Store>(
     meter: &Meter,
     notes: &mut Notes,
 ) -> Result<Granted, Failure> {
-    let Credential { presented, delivery } = extract_or_charge(app, moment, request, client, notes)?;
+    let Credential { presented, delivery } = extract_or_charge(app, moment, request, client, notes).await?;
     notes.seen = Some(response::Seen::of(&presented));
     let bucket = app.policy.bucket(client);
     let admitted = app.admission.admit(presented, &bucket, &app.sealed, &app.store, moment.now, meter).await;
     notes.balance = balance_of(&admitted);
     let (session, user) = hold_and_show(app, moment, admitted?, delivery, meter).await?;
-    let tokens = tokens(app, moment, &session, &user)?;
+    let tokens = tokens(app, moment, &session, &user).await?;
     Ok(Granted { session, user, tokens })
 }
 
 /// Extracts the presented token. A request that presents none is charged to its address, in memory.
-fn extract_or_charge<S: Store>(
+async fn extract_or_charge<S: Store>(
     app: &App<S>,
     moment: &Moment,
     request: &Request,
     client: &Client,
     notes: &mut Notes,
 ) -> Result<Credential, ExtractError> {
-    let extracted = extract(request, client, &app.policy, &app.keyring, moment);
+    let extracted = extract(request, client, &app.policy, &app.keyring, moment).await;
     if matches!(extracted, Ok(_) | Err(ExtractError::Keys(_))) {
         return extracted;
     }
@@ -307,7 +307,12 @@ struct AccessClaims<'a> {
 
 /// Mints the access token of a session that holds, with the policy's lifetime, though never past the session's end; and
 /// the successor of a refresh token that was rotated.
-fn tokens<S: Store>(app: &App<S>, moment: &Moment, session: &Session, user: &User) -> Result<Tokens, SigningError> {
+async fn tokens<S: Store>(
+    app: &App<S>,
+    moment: &Moment,
+    session: &Session,
+    user: &User,
+) -> Result<Tokens, SigningError> {
     let Policy { authority, access, .. } = &app.policy;
     let claims = session.claims();
     let access_claims = AccessClaims {
@@ -319,7 +324,7 @@ fn tokens<S: Store>(app: &App<S>, moment: &Moment, session: &Session, user: &Use
         iat: moment.now.secs(),
         exp: moment.now.plus(access.lifetime).secs().min(claims.session_expires_at),
     };
-    let keys = app.keyring.current(moment.now);
+    let keys = app.keyring.current(moment.now).await;
     match session {
         Session::Proven(proven) => {
             Ok(Tokens { access_token: access_token(proven, &access_claims, &keys)?, successor: None })

@@ -94,7 +94,7 @@ pub enum Foreign {
 ///
 /// # Errors
 /// [`ExtractError`]; only [`ExtractError::Keys`] may pass.
-pub fn extract(
+pub async fn extract(
     request: &Request,
     client: &Client,
     policy: &Policy,
@@ -108,7 +108,7 @@ pub fn extract(
         // A token in the body is nothing that a browser adds by itself.
         None => (token_in_body(body)?, Delivery::Body),
     };
-    let presented = verify(&token, project(request).as_ref(), client.clone(), policy, keyring, moment)?;
+    let presented = verify(&token, project(request).as_ref(), client.clone(), policy, keyring, moment).await?;
     Ok(Credential { presented, delivery })
 }
 
@@ -156,7 +156,7 @@ fn project(request: &Request) -> Option<Tenant> {
     policy::tenant(before.rsplit('/').next()?)
 }
 
-fn verify(
+async fn verify(
     text: &str,
     project: Option<&Tenant>,
     client: Client,
@@ -165,7 +165,7 @@ fn verify(
     moment: &Moment,
 ) -> Result<Presented, ExtractError> {
     let token = UnverifiedToken::parse(text).map_err(|error| ExtractError::Unverified(malformation(text, error)))?;
-    let presented = Presented::verify(token, keyring, &policy.authority, client, moment);
+    let presented = Presented::verify(token, keyring, &policy.authority, client, moment).await;
     let presented = presented.map_err(|error| match error {
         VerifyError::Token(error) => judge(error, token, project, moment.now),
         VerifyError::Keys(error) => ExtractError::Keys(error),

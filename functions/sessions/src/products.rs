@@ -181,7 +181,7 @@ impl Product {
         meter: &Meter,
     ) -> Result<FirstTokens, MintError> {
         let Terms { authority, access, .. } = &self.terms;
-        let keys = self.keyring.current(moment.now);
+        let keys = self.keyring.current(moment.now).await;
         let pair = mint::first(begun, &keys, authority, access, moment)?;
         let expires_in = pair.access_expires_in();
         let access_token = match name_and_project(&begun.claims().tenant) {

@@ -127,11 +127,11 @@ async fn walk<S: Store>(
     seen: &mut Option<response::Seen>,
 ) -> Result<(Rotated, TokenPair), Failure> {
     let client = client_of(request, app.front_door_secret.as_ref());
-    let presented = extract(request, &client, &app.policy, &app.keyring, &app.addresses, moment)?;
+    let presented = extract(request, &client, &app.policy, &app.keyring, &app.addresses, moment).await?;
     *seen = Some(response::Seen::of(&presented));
     let admitted = admit(app, moment, presented, meter).await?;
     let rotated = rotate(admitted, &app.policy.rotation, &app.sealed, &app.store, moment, meter).await?;
-    let keys = app.keyring.current(moment.now);
+    let keys = app.keyring.current(moment.now).await;
     let pair = mint(&rotated, &keys, &app.policy.authority, &app.policy.access, moment)?;
     Ok((rotated, pair))
 }

@@ -22,9 +22,10 @@ async fn main() -> Result<(), lambda_http::Error> {
 
 /// Reads settings and keys and opens the store's connection, before the first event.
 async fn boot() -> Result<App<DynamoStore>, BootError> {
-    let (common, policy) = configure(Reader::from_environment())?;
+    let (mut common, policy) = configure(Reader::from_environment())?;
     let store = DynamoStore::connect(&common.endpoint, &common.table).await;
-    store.warm_up().await;
+    let ((), read) = tokio::join!(store.warm_up(), common.keyring.read_ahead());
+    read?;
     let now = Moment::read().map_or(rondo_shared::moment::Timestamp::from_millis(0), |moment| moment.now);
     Ok(App::new(common, policy, store, now)?)
 }

@@ -55,7 +55,7 @@ pub enum ExtractError {
 ///
 /// # Errors
 /// [`ExtractError`]; only [`ExtractError::Keys`] may pass.
-pub fn extract(
+pub async fn extract(
     request: &Request,
     client: &Client,
     policy: &Policy,
@@ -67,8 +67,10 @@ pub fn extract(
         return Err(ExtractError::CrossSite);
     }
     let network = client.network();
-    let presented =
-        check_body(request.body().as_ref()).and_then(|()| authenticate(request, client, policy, keyring, moment));
+    let presented = match check_body(request.body().as_ref()) {
+        Ok(()) => authenticate(request, client, policy, keyring, moment).await,
+        Err(error) => Err(error),
+    };
     match presented {
         Ok(_) | Err(ExtractError::Keys(_)) => presented,
         Err(_) => match addresses.charge(&network, moment.now) {
@@ -92,7 +94,7 @@ fn check_body(body: &[u8]) -> Result<(), ExtractError> {
     }
 }
 
-fn authenticate(
+async fn authenticate(
     request: &Request,
     client: &Client,
     policy: &Policy,
@@ -107,7 +109,7 @@ fn authenticate(
         worst = ExtractError::MalformedCookie(*error);
     }
     for token in parsed.into_iter().flatten().take(COOKIES_MAX) {
-        match verify(token, client.clone(), policy, keyring, moment) {
+        match verify(token, client.clone(), policy, keyring, moment).await {
             Ok(presented) => verified.push(presented),
             Err(error) if rank(&error) > rank(&worst) => worst = error,
             Err(_) => {}
@@ -138,14 +140,14 @@ const fn rank(error: &ExtractError) -> u8 {
     }
 }
 
-fn verify(
+async fn verify(
     token: UnverifiedToken<'_>,
     client: Client,
     policy: &Policy,
     keyring: &Keyring,
     moment: &Moment,
 ) -> Result<Presented, ExtractError> {
-    let presented = Presented::verify(token, keyring, &policy.authority, client, moment);
+    let presented = Presented::verify(token, keyring, &policy.authority, client, moment).await;
     let presented = presented.map_err(|error| match error {
         VerifyError::Token(error) => ExtractError::Unverified(error),
         VerifyError::Keys(error) => ExtractError::Keys(error),

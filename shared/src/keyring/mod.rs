@@ -8,6 +8,7 @@
 
 pub mod public;
 mod rs256;
+pub mod secret;
 pub mod source;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 use serde::{Deserialize, Serialize};
+use zeroize::{Zeroize as _, Zeroizing};
 
 use self::public::{PublicJwk, PublicKey};
 pub use self::rs256::RsaJwk;
@@ -127,6 +129,36 @@ impl KeyringDocument {
     }
 }
 
+/// A keyring document's text. It is not shown, and overwritten when it is dropped.
+#[derive(Clone)]
+pub struct KeyringText(Zeroizing<String>);
+
+impl KeyringText {
+    /// From the text.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Drop for Jwk {
+    fn drop(&mut self) {
+        match self {
+            Self::Ed25519 { d, .. } => d.zeroize(),
+            Self::Rsa(pair) => [&mut pair.d, &mut pair.p, &mut pair.q, &mut pair.dp, &mut pair.dq, &mut pair.qi]
+                .into_iter()
+                .for_each(zeroize::Zeroize::zeroize),
+            Self::Symmetric { k } => k.zeroize(),
+        }
+    }
+}
+
 /// The documents are made of secrets: none is ever shown.
 macro_rules! undisclosed {
     ($($name:ident),*) => {$(
@@ -137,7 +169,7 @@ macro_rules! undisclosed {
         }
     )*};
 }
-undisclosed!(KeyringDocument, ProductDocument, KeyDocument, Jwk, RsaJwk);
+undisclosed!(KeyringText, KeyringDocument, ProductDocument, KeyDocument, Jwk, RsaJwk);
 
 /// One key, ready to use.
 #[derive(Clone)]
@@ -284,6 +316,18 @@ pub enum KeyringError {
     Unreadable(String),
 }
 
+impl KeyringError {
+    /// Whether reading again may help: what was not read may be read yet, and what was read stays wrong until somebody
+    /// mends it.
+    #[must_use]
+    pub const fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreadable(_) => true,
+            Self::Invalid(_) | Self::NoKeys(_) => false,
+        }
+    }
+}
+
 /// The one curve that EdDSA keys here are of (RFC 8037 §3.1).
 const ED25519: &str = "Ed25519";
 /// The fixed start of an Ed25519 private key in PKCS#8 (RFC 8410 §7); the 32 bytes of the key follow.
@@ -309,7 +353,7 @@ fn parse_key(document: &KeyDocument, allowed: &[Algorithm]) -> Result<Key, Keyri
             if crv != ED25519 {
                 return Err(invalid("its curve is not Ed25519"));
             }
-            let der = [ED25519_PKCS8_PREFIX.as_slice(), &bytes(d, "d")?].concat();
+            let der = Zeroizing::new([ED25519_PKCS8_PREFIX.as_slice(), &*Zeroizing::new(bytes(d, "d")?)].concat());
             let public = bytes(x, "x")?;
             let published = PublicKey::Ed25519 { crv: ED25519, x: x.clone() };
             (EncodingKey::from_ed_der(&der), DecodingKey::from_ed_der(&public), Some(published))
@@ -319,8 +363,8 @@ fn parse_key(document: &KeyDocument, allowed: &[Algorithm]) -> Result<Key, Keyri
             (encoding, decoding, Some(public))
         }
         Jwk::Symmetric { k } => {
-            let secret = bytes(k, "k")?;
-            (EncodingKey::from_secret(&secret), DecodingKey::from_secret(&secret), None)
+            let secret = Zeroizing::new(bytes(k, "k")?);
+            (EncodingKey::from_secret(&*secret), DecodingKey::from_secret(&*secret), None)
         }
     };
     let key = Key { kid: kid.clone(), state: *state, algorithm, encoding, decoding, public };

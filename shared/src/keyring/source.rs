@@ -2,12 +2,14 @@
 //! ring does not have, though at most once a minute for that.
 
 use std::fmt;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::public::{PublicJwk, public_keys};
-use super::{KeyringError, ProductKeys};
+use super::secret::Secret;
+use super::{KeyringError, KeyringText, ProductKeys};
+use crate::aws::Endpoint;
 use crate::config::Reader;
 use crate::moment::Timestamp;
 
@@ -22,20 +24,91 @@ pub const UNKNOWN_KID_INTERVAL: Duration = Duration::from_mins(1);
 pub enum KeyringSource {
     /// A file: the local stack's.
     File(PathBuf),
+    /// A secret in Secrets Manager.
+    Secret {
+        /// Which.
+        secret: Secret,
+        /// What [`KeyringSource::read_ahead`] found in it, for those who open keyrings from it.
+        ahead: Option<KeyringText>,
+    },
 }
 
 impl KeyringSource {
-    /// Where this deployment's keyring is: `KEYRING_FILE`. What is wrong is noted with the reader.
+    /// Where this deployment's keyring is: in `KEYRING_SECRET_ID` or, locally, in `KEYRING_FILE`. What is wrong is noted
+    /// with the reader.
     pub fn configured(reader: &mut Reader) -> Self {
-        Self::File(PathBuf::from(reader.required("KEYRING_FILE")))
-    }
-
-    fn read(&self) -> Result<String, KeyringError> {
-        match self {
-            Self::File(path) => std::fs::read_to_string(path)
-                .map_err(|error| KeyringError::Unreadable(format!("{}: {}", path.display(), error.kind()))),
+        match (reader.raw("KEYRING_SECRET_ID").map(str::to_owned), reader.raw("KEYRING_FILE").map(PathBuf::from)) {
+            (Some(id), None) => {
+                Self::secret(Secret::new(id, Endpoint::configured(reader, "AWS_ENDPOINT_URL_SECRETS_MANAGER")))
+            }
+            (None, Some(path)) => Self::File(path),
+            (Some(_), Some(path)) => {
+                reader.problem("KEYRING_FILE", "must not be set beside KEYRING_SECRET_ID: there is one keyring");
+                Self::File(path)
+            }
+            (None, None) => {
+                reader.problem("KEYRING_SECRET_ID", "must be set, or KEYRING_FILE where the keyring is a file");
+                Self::File(PathBuf::new())
+            }
         }
     }
+
+    /// Whether a deployment has a keyring to speak of.
+    #[must_use]
+    pub fn is_named(reader: &Reader) -> bool {
+        ["KEYRING_SECRET_ID", "KEYRING_FILE"].iter().any(|name| reader.raw(name).is_some())
+    }
+
+    /// A secret of which nothing is known yet.
+    #[must_use]
+    pub const fn secret(secret: Secret) -> Self {
+        Self::Secret { secret, ahead: None }
+    }
+
+    /// Reads what has to be waited for, so that a cold start can do something else meanwhile, and that opening several
+    /// keyrings costs one reading.
+    ///
+    /// # Errors
+    /// [`KeyringError::Unreadable`]: this may pass.
+    pub async fn read_ahead(&mut self) -> Result<(), KeyringError> {
+        match self {
+            Self::File(_) => {}
+            Self::Secret { secret, ahead } => *ahead = Some(secret.read().await?),
+        }
+        Ok(())
+    }
+
+    /// What is there without waiting.
+    fn at_hand(&self) -> Result<KeyringText, KeyringError> {
+        match self {
+            Self::File(path) => read_file(path),
+            Self::Secret { secret, ahead } => {
+                let not_read = || KeyringError::Unreadable(format!("secret {}: it was not read yet", secret.id()));
+                ahead.clone().ok_or_else(not_read)
+            }
+        }
+    }
+
+    async fn read(&self) -> Result<KeyringText, KeyringError> {
+        match self {
+            Self::File(path) => read_file(path),
+            // On the heap: a reading every few minutes is not to make every request's future larger.
+            Self::Secret { secret, .. } => Box::pin(secret.read()).await,
+        }
+    }
+
+    /// The same place, for one who has read it and will read it again.
+    fn emptied(self) -> Self {
+        match self {
+            Self::File(_) => self,
+            Self::Secret { secret, .. } => Self::secret(secret),
+        }
+    }
+}
+
+fn read_file(path: &Path) -> Result<KeyringText, KeyringError> {
+    let unreadable = |error: std::io::Error| KeyringError::Unreadable(format!("{}: {}", path.display(), error.kind()));
+    std::fs::read_to_string(path).map(KeyringText::new).map_err(unreadable)
 }
 
 /// Keys, kept current: those of one product, or whatever else is taken from a keyring's document.
@@ -43,6 +116,8 @@ pub struct Keyring<K = ProductKeys> {
     source: KeyringSource,
     parse: Parse<K>,
     state: Mutex<State<K>>,
+    /// Held while the source is read, so that many requests cost one reading.
+    reading: tokio::sync::Mutex<()>,
 }
 
 /// Takes from a document what is wanted of it.
@@ -65,7 +140,7 @@ struct State<K> {
 }
 
 impl Keyring {
-    /// Reads one product's keys for the first time.
+    /// One product's keys, from what is at hand of a source: see [`KeyringSource::read_ahead`].
     ///
     /// # Errors
     /// [`KeyringError`] where there is no ring, or none that can be used: a function without keys serves nobody.
@@ -76,7 +151,7 @@ impl Keyring {
 }
 
 impl PublishedKeys {
-    /// Reads all products' public keys for the first time.
+    /// All products' public keys, from what is at hand of a source: see [`KeyringSource::read_ahead`].
     ///
     /// # Errors
     /// [`KeyringError`] where there is no ring, or none that can be published; see [`public_keys`].
@@ -91,18 +166,21 @@ impl<K> Keyring<K> {
         parse: impl Fn(&str) -> Result<K, KeyringError> + Send + Sync + 'static,
         now: Timestamp,
     ) -> Result<Self, KeyringError> {
-        let keys = Arc::new(parse(&source.read()?)?);
+        let keys = Arc::new(parse(source.at_hand()?.as_str())?);
         let state = State { keys, attempted_at: now, last_failure: None };
-        Ok(Self { source, parse: Box::new(parse), state: Mutex::new(state) })
+        let (state, reading) = (Mutex::new(state), tokio::sync::Mutex::default());
+        Ok(Self { source: source.emptied(), parse: Box::new(parse), state, reading })
     }
 
-    /// The keys, read again first if they have grown old. A failed reading keeps the ring that is there.
-    pub fn current(&self, now: Timestamp) -> Arc<K> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if now.since(state.attempted_at) >= REREAD_INTERVAL {
-            self.reread(&mut state, now);
+    /// The keys, read again first if they have grown old. A failed reading keeps the ring that is there. While another
+    /// request reads, nobody waits: the ring that is there is as good as it was.
+    pub async fn current(&self, now: Timestamp) -> Arc<K> {
+        if self.is_older_than(REREAD_INTERVAL, now)
+            && let Ok(_reading) = self.reading.try_lock()
+        {
+            self.reread_if_older_than(REREAD_INTERVAL, now).await;
         }
-        Arc::clone(&state.keys)
+        Arc::clone(&self.state().keys)
     }
 
     /// The keys after a token named one that [`Keyring::current`] did not have.
@@ -110,20 +188,35 @@ impl<K> Keyring<K> {
     /// # Errors
     /// [`KeyringError`] where the latest reading failed: then nobody can tell whether the key exists, and the request
     /// has to be answered as a passing failure.
-    pub fn after_unknown_kid(&self, now: Timestamp) -> Result<Arc<K>, KeyringError> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if now.since(state.attempted_at) >= UNKNOWN_KID_INTERVAL {
-            self.reread(&mut state, now);
+    pub async fn after_unknown_kid(&self, now: Timestamp) -> Result<Arc<K>, KeyringError> {
+        {
+            // Whoever reads already may find the key: wait for them.
+            let _reading = self.reading.lock().await;
+            self.reread_if_older_than(UNKNOWN_KID_INTERVAL, now).await;
         }
+        let state = self.state();
         match &state.last_failure {
             Some(error) => Err(error.clone()),
             None => Ok(Arc::clone(&state.keys)),
         }
     }
 
-    fn reread(&self, state: &mut State<K>, now: Timestamp) {
+    fn state(&self) -> MutexGuard<'_, State<K>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_older_than(&self, interval: Duration, now: Timestamp) -> bool {
+        now.since(self.state().attempted_at) >= interval
+    }
+
+    async fn reread_if_older_than(&self, interval: Duration, now: Timestamp) {
+        if !self.is_older_than(interval, now) {
+            return;
+        }
+        let read = self.source.read().await.and_then(|text| (self.parse)(text.as_str()));
+        let mut state = self.state();
         state.attempted_at = now;
-        match self.source.read().and_then(|document| (self.parse)(&document)) {
+        match read {
             Ok(keys) => {
                 state.keys = Arc::new(keys);
                 state.last_failure = None;
@@ -163,32 +256,32 @@ mod tests {
         std::fs::write(&ring.path, document.to_string()).unwrap();
     }
 
-    #[test]
-    fn a_ring_is_read_again_when_it_has_grown_old() {
+    #[tokio::test]
+    async fn a_ring_is_read_again_when_it_has_grown_old() {
         let ring = ring("old");
         write_with_next_mac_key_named(&ring, "m4");
-        assert!(ring.ring.current(at(299)).mac.find("m4").is_none());
-        assert!(ring.ring.current(at(300)).mac.find("m4").is_some());
+        assert!(ring.ring.current(at(299)).await.mac.find("m4").is_none());
+        assert!(ring.ring.current(at(300)).await.mac.find("m4").is_some());
     }
 
-    #[test]
-    fn an_unknown_key_has_the_ring_read_again_once_a_minute_at_most() {
+    #[tokio::test]
+    async fn an_unknown_key_has_the_ring_read_again_once_a_minute_at_most() {
         let ring = ring("unknown");
         write_with_next_mac_key_named(&ring, "m4");
-        assert!(ring.ring.after_unknown_kid(at(59)).unwrap().mac.find("m4").is_none());
-        assert!(ring.ring.after_unknown_kid(at(60)).unwrap().mac.find("m4").is_some());
+        assert!(ring.ring.after_unknown_kid(at(59)).await.unwrap().mac.find("m4").is_none());
+        assert!(ring.ring.after_unknown_kid(at(60)).await.unwrap().mac.find("m4").is_some());
         write_with_next_mac_key_named(&ring, "m5");
-        assert!(ring.ring.after_unknown_kid(at(61)).unwrap().mac.find("m5").is_none());
-        assert!(ring.ring.after_unknown_kid(at(120)).unwrap().mac.find("m5").is_some());
+        assert!(ring.ring.after_unknown_kid(at(61)).await.unwrap().mac.find("m5").is_none());
+        assert!(ring.ring.after_unknown_kid(at(120)).await.unwrap().mac.find("m5").is_some());
     }
 
-    #[test]
-    fn a_failed_reading_keeps_the_ring_and_leaves_unknown_keys_undecided() {
+    #[tokio::test]
+    async fn a_failed_reading_keeps_the_ring_and_leaves_unknown_keys_undecided() {
         let ring = ring("failed");
         std::fs::remove_file(&ring.path).unwrap();
-        assert!(ring.ring.current(at(300)).mac.find("m2").is_some());
-        assert!(matches!(ring.ring.after_unknown_kid(at(301)), Err(KeyringError::Unreadable(_))));
+        assert!(ring.ring.current(at(300)).await.mac.find("m2").is_some());
+        assert!(matches!(ring.ring.after_unknown_kid(at(301)).await, Err(KeyringError::Unreadable(_))));
         write_with_next_mac_key_named(&ring, "m4");
-        assert!(ring.ring.after_unknown_kid(at(360)).unwrap().mac.find("m4").is_some());
+        assert!(ring.ring.after_unknown_kid(at(360)).await.unwrap().mac.find("m4").is_some());
     }
 }

@@ -1,4 +1,4 @@
-//! The store on DynamoDB: the only file that names the AWS SDK.
+//! The store on DynamoDB: the only file that names its SDK.
 //!
 //! It turns the port's calls into operations and the service's answers into facts. A failed condition is an outcome;
 //! everything else that is not an answer is a [`StoreError`], told apart operation by operation, with no blanket
@@ -8,10 +8,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::SharedHttpClient;
 use aws_sdk_dynamodb::config::http::HttpResponse;
-use aws_sdk_dynamodb::config::retry::RetryConfig;
-use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedHttpClient};
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::create_table::CreateTableError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
@@ -22,26 +20,26 @@ use aws_sdk_dynamodb::types::{
     KeySchemaElement, KeyType, Put as PutRequest, ReturnConsumedCapacity, ReturnValue,
     ReturnValuesOnConditionCheckFailure, ScalarAttributeType, TimeToLiveSpecification, TransactWriteItem,
 };
-use aws_smithy_http_client::tls;
 use serde_json::Value as Json;
 
-pub use super::endpoint::Endpoint;
 use super::item::{ACTIVE, EXPIRES_AT, STATUS, TAT};
 use super::table::{KeyKind, TableDefinition};
 use super::{Charge, Charged, Item, Key, Meter, Opened, Put, Query, Store, StoreError, Value};
+pub use crate::aws::Endpoint;
+use crate::aws::{self, Patience};
 use crate::moment::Timestamp;
 
-/// Opening a connection takes longer than this only where there is nobody to answer.
-const CONNECT_TIMEOUT: Duration = Duration::from_millis(700);
-/// One attempt. The service's own p99 is two orders below; a lost packet costs one retry, not the request.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1_200);
-/// One operation with its retries. A walk makes at most three in sequence (bucket, round trip, seal or note), which
-/// together stay under the functions' time-out of 10 s, so that a slow store is answered by us and not by the gateway.
-const OPERATION_TIMEOUT: Duration = Duration::from_millis(2_800);
-/// First attempt and two retries.
-const MAX_ATTEMPTS: u32 = 3;
-/// The wait before the first retry, doubled and jittered by the SDK.
-const INITIAL_BACKOFF: Duration = Duration::from_millis(30);
+/// A walk makes at most three operations in sequence (bucket, round trip, seal or note), which together stay under the
+/// functions' time-out of 10 s, so that a slow store is answered by us and not by the gateway.
+const PATIENCE: Patience = Patience {
+    // Opening a connection takes longer than this only where there is nobody to answer.
+    connect: Duration::from_millis(700),
+    // The service's own p99 is two orders below; a lost packet costs one retry, not the request.
+    attempt: Duration::from_millis(1_200),
+    operation: Duration::from_millis(2_800),
+    attempts_max: 3,
+    initial_backoff: Duration::from_millis(30),
+};
 
 /// The store on one DynamoDB table.
 #[derive(Clone, Debug)]
@@ -53,36 +51,14 @@ pub struct DynamoStore {
 impl DynamoStore {
     /// Prepares a client; the first call connects. Time-outs and retries are this file's constants.
     pub async fn connect(endpoint: &Endpoint, table: &str) -> Self {
-        match endpoint {
-            Endpoint::Local { url } => Self::over(aws_smithy_http_client::Builder::new().build_http(), url, table),
-            Endpoint::Function => {
-                let credentials = aws_config::environment::EnvironmentVariableCredentialsProvider::new();
-                let region = aws_config::environment::EnvironmentVariableRegionProvider::new();
-                let region = aws_config::meta::region::ProvideRegion::region(&region).await;
-                let config = config(over_tls()).region(region).credentials_provider(credentials).build();
-                Self { client: Client::from_conf(config), table: table.to_owned() }
-            }
-            Endpoint::Person => {
-                let loaded = aws_config::defaults(BehaviorVersion::latest()).http_client(over_tls()).load().await;
-                let from_chain = aws_sdk_dynamodb::config::Builder::from(&loaded);
-                let config =
-                    from_chain.timeout_config(timeouts()).retry_config(retries()).http_client(over_tls()).build();
-                Self { client: Client::from_conf(config), table: table.to_owned() }
-            }
-        }
+        Self { client: Client::new(&endpoint.config(PATIENCE).await), table: table.to_owned() }
     }
 
     /// Over a given HTTP client, at a given address: for the local stack, and for tests that lose answers below the
     /// SDK's retries.
     #[must_use]
     pub fn over(http: SharedHttpClient, url: &str, table: &str) -> Self {
-        let credentials = Credentials::new("local", "local", None, None, "local");
-        let config = config(http)
-            .endpoint_url(url)
-            .region(Region::from_static("us-east-1"))
-            .credentials_provider(credentials)
-            .build();
-        Self { client: Client::from_conf(config), table: table.to_owned() }
+        Self { client: Client::new(&aws::over(http, url, PATIENCE)), table: table.to_owned() }
     }
 
     /// Opens the connection, so that the first request finds it warm. What the answer says is of no interest here:
@@ -135,32 +111,6 @@ impl DynamoStore {
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn build_error(error: aws_sdk_dynamodb::error::BuildError) -> StoreError {
     StoreError::Misconfigured(error.to_string())
-}
-
-fn over_tls() -> SharedHttpClient {
-    aws_smithy_http_client::Builder::new()
-        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
-        .build_https()
-}
-
-fn timeouts() -> TimeoutConfig {
-    TimeoutConfig::builder()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-        .operation_timeout(OPERATION_TIMEOUT)
-        .build()
-}
-
-fn retries() -> RetryConfig {
-    RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS).with_initial_backoff(INITIAL_BACKOFF)
-}
-
-fn config(http: SharedHttpClient) -> aws_sdk_dynamodb::config::Builder {
-    aws_sdk_dynamodb::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .http_client(http)
-        .timeout_config(timeouts())
-        .retry_config(retries())
 }
 
 impl Store for DynamoStore {

@@ -27,7 +27,6 @@
 //! There is no delete and no scan: functions may do neither.
 
 pub mod dynamo;
-pub mod endpoint;
 pub mod item;
 pub mod keys;
 pub mod table;

@@ -110,7 +110,8 @@ pub fn event(method: &str, path: &str, headers: &Value) -> Value {
 
 pub fn send(app: &App, event: &Value, now: Timestamp) -> Answer {
     let request = Event::from_json(&event.to_string()).expect("an event").into_request();
-    let (response, line) = handle(app, &moment(now), &request);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let (response, line) = runtime.block_on(handle(app, &moment(now), &request));
     Answer { status: response.status().as_u16(), response, line }
 }
 
