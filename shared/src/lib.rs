@@ -23,6 +23,7 @@
 //! | [`config`], [`log`], [`moment`], [`identity`] | settings, the log line, time and randomness, names |
 
 pub mod aws;
+pub mod boot;
 pub mod config;
 pub mod directory;
 pub mod identity;

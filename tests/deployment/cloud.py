@@ -108,8 +108,18 @@ class Cloud:
         return done.stdout + done.stderr if fails else done.stdout
 
     def client(self, service):
-        return boto3.client(service, endpoint_url=self.url, region_name=REGION, aws_access_key_id="test",
-                            aws_secret_access_key="test")
+        """The emulator's root's client."""
+        return self.client_of(service, ("test", "test", None))
+
+    def client_of(self, service, keys):
+        key, secret, token = keys
+        return boto3.client(service, endpoint_url=self.url, region_name=REGION, aws_access_key_id=key,
+                            aws_secret_access_key=secret, aws_session_token=token)
+
+    def last_words(self):
+        """The end of the emulator's log, for a test that failed."""
+        self.log.flush()
+        return (self.folder / "emulator.log").read_text(errors="replace")[-4_000:]
 
     def call(self, method, path, headers=None, body=None, host=None):
         """One request to the gateway, with a connection of its own."""

@@ -3,10 +3,18 @@
 ministack is silent about what it leaves out of a template. What this stack needs and would miss is done here, by
 wrapping its CloudFormation handlers: the routes in an HTTP API's `Body` (what SAM's `HttpApi` events become), the spelling
 of CORS keys, a table's expiry, recovery and protection, and secrets, which a template refers to by ARN and which have no value
-until they get one. `deploy.py` asserts the results after the deployment, so that a version which opens a gap is noticed.
+until they get one. A request to DynamoDB is told apart by its leading keys, so that the conditions on them hold; and an
+instance that is replaced finishes what it is at, as Lambda has it.
+`deploy.py` asserts the results after the deployment, so that a version which opens a gap is noticed.
 """
 
+import json
+import re
+import threading
+import time
+
 from ministack.app import main
+from ministack.core import iam_actions, iam_evaluator, lambda_runtime
 from ministack.services import apigateway, dynamodb, secretsmanager
 from ministack.services.cloudformation import provisioners
 
@@ -123,6 +131,60 @@ def delete_secret(physical_id, props, delete=SECRET["delete"]):
     delete(name_of(physical_id), props)
 
 
+class KeyedArn(str):
+    """A table's ARN with the leading keys of the one item that is asked for."""
+
+    keys = None
+
+
+def leading_keys(request):
+    """The partition keys that a request names, as IAM's `dynamodb:LeadingKeys`; none where it names none."""
+    for item in (request.get("Key"), request.get("Item")):
+        if item and "pk" in item:
+            return [item["pk"]["S"]]
+    names, values = request.get("ExpressionAttributeNames") or {}, request.get("ExpressionAttributeValues") or {}
+    for name, value in re.findall(r"([#\w]+)\s*=\s*(:\w+)", request.get("KeyConditionExpression") or ""):
+        if names.get(name, name) == "pk":
+            return [values[value]["S"]]
+    return []
+
+
+def request_context(body, context=iam_actions.dynamodb_service_context):
+    keys = leading_keys(json.loads(body or b"{}"))
+    return {**context(body), **({"dynamodb:LeadingKeys": keys} if keys else {})}
+
+
+def transaction_checks(action, body, *place, checks=iam_actions.dynamodb_transaction_checks):
+    """Each item of a transaction is allowed or denied for itself, with its own key."""
+    found = []
+    for item in json.loads(body or b"{}").get("TransactItems") or []:
+        for item_action, arn in checks(action, json.dumps({"TransactItems": [item]}).encode(), *place):
+            keyed = KeyedArn(arn)
+            keyed.keys = leading_keys(next(iter(item.values())))
+            found.append((item_action, keyed))
+    return found
+
+
+def enforce(*given, resource_arn="*", service_context=None, check=iam_evaluator.enforce):
+    keys = getattr(resource_arn, "keys", None)
+    context = {**(service_context or {}), **({"dynamodb:LeadingKeys": keys} if keys else {})}
+    return check(*given, resource_arn=resource_arn, service_context=context)
+
+
+def end_when_idle(workers, end=lambda_runtime.kill_workers):
+    def drain(worker, until):
+        while worker.in_use and time.monotonic() < until:
+            time.sleep(0.01)
+        end([worker])
+
+    for worker in filter(None, workers):
+        threading.Thread(target=drain, args=(worker, time.monotonic() + 10), daemon=True).start()
+
+
+lambda_runtime.kill_workers = end_when_idle
+iam_actions.dynamodb_service_context = request_context
+iam_actions.dynamodb_transaction_checks = transaction_checks
+iam_evaluator.enforce = enforce
 SECRET.update(create=create_secret, update=update_secret, delete=delete_secret)
 API.update(create=create_api, update=update_api)
 TABLE.update(create=create_table, update=update_table)

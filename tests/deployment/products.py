@@ -6,8 +6,8 @@ import base64
 class Client:
     """A client of one product: what it holds, and what it does with an answer."""
 
-    tenant = path = grace = None
-    org = None
+    tenant = path = grace = org = None
+    refused = 401
 
     def __init__(self, cloud, opened):
         self.cloud, self.family, self.token = cloud, opened["session"]["family"], opened["refresh_token"]
@@ -25,7 +25,6 @@ class Client:
 
 class Uniqos(Client):
     tenant, path, org, grace = "uniqos", "/v1/auth/refresh", "acme", "UniqosGraceSecs"
-    refused, setting = (401, "token_reused"), "UNIQOS_GRACE_SECS"
 
     def request(self, token):
         return {"headers": {"Cookie": f"uniqos_refresh={token}"}}
@@ -61,6 +60,7 @@ class Elastic(Client):
 
 class Replyke(Client):
     tenant, path, grace = "replyke:p-1", "/api/v6/p-1/auth/request-new-access-token", "ReplykeGraceSecs"
+    refused = 403
 
     def request(self, token):
         return {"headers": {"Cookie": f"replyke-refresh-jwt={token}"}}

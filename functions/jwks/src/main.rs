@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use jwks::{App, BootError, configure, handle, response};
 use lambda_http::{Body, Request, Response};
+use rondo_shared::boot::Booted;
 use rondo_shared::config::Reader;
 use rondo_shared::moment::{Moment, Timestamp};
 use rondo_shared::{log, wire};
@@ -13,10 +14,10 @@ use ulid::Ulid;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     log::init();
-    let app = boot().await.map(Arc::new).inspect_err(|error| {
-        tracing::error!(%error, "the function cannot serve: mend its configuration and deploy again");
-    });
-    wire::serve(move |request| answer(app.clone(), request)).await
+    let booted = Arc::new(Booted::default());
+    // Before the first event; what fails is logged, and tried again at the first request.
+    let _ = booted.app(boot).await;
+    wire::serve(move |request| answer(booted.clone(), request)).await
 }
 
 /// Reads settings and keys, before the first event.
@@ -27,7 +28,7 @@ async fn boot() -> Result<App, BootError> {
     Ok(App::new(keyring, policy, now)?)
 }
 
-async fn answer(app: Result<Arc<App>, BootError>, request: Request) -> Response<Body> {
+async fn answer(booted: Arc<Booted<App>>, request: Request) -> Response<Body> {
     let started = Instant::now();
     let moment = match Moment::read() {
         Ok(moment) => moment,
@@ -36,7 +37,7 @@ async fn answer(app: Result<Arc<App>, BootError>, request: Request) -> Response<
             return response::not_started(Ulid::nil());
         }
     };
-    let Ok(app) = app else { return response::not_started(moment.request_id) };
+    let Ok(app) = booted.app(boot).await else { return response::not_started(moment.request_id) };
     let (response, line) = handle(&app, &moment, &request).await;
     line.emit(started.elapsed());
     response
