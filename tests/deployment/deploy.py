@@ -258,7 +258,9 @@ class Deployment:
     def delete(self):
         """The stack goes; the table, with what is in it, and the keyring stay."""
         client = self.open(Uniqos, "kept")
-        self.cloud.run(SAM, "delete", "--stack-name", STACK, "--no-prompts", "--region", "us-east-1")
+        formation = self.cloud.client("cloudformation")
+        formation.delete_stack(StackName=STACK)
+        formation.get_waiter("stack_delete_complete").wait(StackName=STACK, WaiterConfig={"Delay": 1})
         equal(self.cloud.client("lambda").list_functions()["Functions"], [], "the functions after the deletion")
         shown = self.rondo("--aws", "--table", TABLE, "session", "show", client.family)
         if client.family not in shown:
