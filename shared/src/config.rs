@@ -95,6 +95,13 @@ impl Reader {
         Duration::from_secs(self.parsed(name, &rule, |secs| bounds.contains(secs)).unwrap_or(default))
     }
 
+    /// A whole number of days within bounds, or its default.
+    pub fn days(&mut self, name: &str, default: u64, bounds: RangeInclusive<u64>) -> Duration {
+        let rule = format!("must be a number of days from {} to {}", bounds.start(), bounds.end());
+        let days = self.parsed(name, &rule, |days| bounds.contains(days)).unwrap_or(default);
+        Duration::from_secs(days.saturating_mul(24 * 60 * 60))
+    }
+
     /// A rate limit, requests in a period, or its default.
     pub fn limit(&mut self, name: &str, default: NonZeroU32) -> NonZeroU32 {
         let fits = |limit: &NonZeroU32| limit.get() <= 1_000;

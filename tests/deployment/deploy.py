@@ -6,6 +6,7 @@ What the emulator cannot tell (leading keys, who may assume a role) is proved in
 one function alone in that function's own tests.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -28,7 +29,8 @@ USER, PASSWORD = "ada", "a password of this test"
 GRACE_SECS = 3
 # In place of those of the stage in samconfig.toml.
 SETTINGS = {
-    "Architecture": "x86_64", "TableName": TABLE, "LogRetentionDays": 7, "ReplykeRotateCookies": "true",
+    "Architecture": "x86_64", "TableName": TABLE, "LogRetentionDays": 7, "KeyRotationDays": 90,
+    "ReplykeRotateCookies": "true",
     **{product.grace: GRACE_SECS for product in PRODUCTS},
     # The load below is one user's, from one address.
     "UniqosRateLimit": 1000, "ReplykeRateLimit": 1000, "ReplykeRatePeriodSecs": 1,
@@ -224,8 +226,24 @@ class Deployment:
         given = self.cloud.client("sts").assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
         return given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"]
 
+    def publish_keys(self):
+        """Publishes the next keys, and has them be as old as they have to be before they sign."""
+        place = ("--secret", self.outputs["KeyringArn"])
+        self.rondo("keys", "publish", *place)
+        refused = self.cloud.run(RONDO, "keys", "promote", *place, fails=True)
+        if "published" not in refused:
+            raise AssertionError(f"keys that nobody knows yet were not refused for that: {refused}")
+        secrets = self.cloud.client("secretsmanager")
+        ring = json.loads(secrets.get_secret_value(SecretId=place[1])["SecretString"])
+        for product in ring["products"].values():
+            for key in (*product["signing"], *product["mac"]):
+                key["published_at"] = "2026-01-01T00:00:00Z"
+        secrets.put_secret_value(SecretId=place[1], SecretString=json.dumps(ring))
+
     def update_under_load(self):
-        """Clients refresh without a pause while the stack is updated: none is refused, none gets an error."""
+        """Clients refresh without a pause while the stack is updated and its keys are rotated: none is refused, none gets
+        an error."""
+        self.publish_keys()
         clients = [self.open(product, f"load {n}") for product in PRODUCTS for n in range(2)]
         answers, stopped, updated = [], threading.Event(), threading.Event()
 
@@ -233,6 +251,7 @@ class Deployment:
             while not stopped.is_set():
                 answers.append((type(client).__name__, client.refresh().status, updated.is_set()))
 
+        before = clients[0].key()
         threads = [threading.Thread(target=load, args=(client,)) for client in clients]
         for thread in threads:
             thread.start()
@@ -241,6 +260,10 @@ class Deployment:
             # Every function gets another configuration, and so new instances.
             self.deploy(UniqosAccessTokenSecs=901, DreadnodeAccessTokenSecs=901, ElasticTokenSecs=3601,
                         ReplykeAccessTokenSecs=1801)
+            # All instances know the next keys by now. Those of the second update read that they sign.
+            self.rondo("keys", "promote", "--secret", self.outputs["KeyringArn"])
+            self.deploy(UniqosAccessTokenSecs=902, DreadnodeAccessTokenSecs=902, ElasticTokenSecs=3602,
+                        ReplykeAccessTokenSecs=1802)
             updated.set()
             seen = len(answers)
             until(lambda: len(answers) > seen + 2 * len(clients), "refreshes after the update")
@@ -251,9 +274,11 @@ class Deployment:
         failed = [answer for answer in answers if answer[1] != 200]
         equal(failed, [], "refreshes that failed during the update")
         told = self.open(Uniqos, "after").refresh().json()["expires_in"]
-        equal(told, 901, "what the update changed")
-        print(f"{len(answers)} refreshes, {sum(after for *_, after in answers)} of them after the update; none failed",
-              flush=True)
+        equal(told, 902, "what the update changed")
+        if clients[0].key() == before:
+            raise AssertionError("the new key signs nothing")
+        print(f"{len(answers)} refreshes, {sum(after for *_, after in answers)} of them after two updates and a rotation of "
+              "keys; none failed", flush=True)
 
     def delete(self):
         """The stack goes; the table, with what is in it, and the keyring stay."""

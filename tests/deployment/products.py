@@ -1,6 +1,7 @@
 """How a client of each product refreshes, as far as the deployment test needs it."""
 
 import base64
+import json
 
 
 class Client:
@@ -11,6 +12,11 @@ class Client:
 
     def __init__(self, cloud, opened):
         self.cloud, self.family, self.token = cloud, opened["session"]["family"], opened["refresh_token"]
+
+    def key(self):
+        """The key that signed what it holds."""
+        header = self.token.split(".")[0]
+        return json.loads(base64.urlsafe_b64decode(header + "=" * (-len(header) % 4)))["kid"]
 
     def present(self, token):
         return self.cloud.call("POST", self.path, **self.request(token))

@@ -3,8 +3,7 @@
 import unittest
 
 from iam import allows, fits
-from policies import CONTROL, KEYS, PRODUCTS, READS, SECRETS, TABLE, WRITES, document, places, roles
-from template import Template
+from policies import CONTROL, KEYS, PRODUCTS, READS, SECRETS, TABLE, WRITES, document, places, roles, widest
 
 # The only ones that may do more than read the keyring and the keys of the table.
 EDITS_KEYRING = {"KeyRotation"}
@@ -17,7 +16,7 @@ OWN = {"UniqosRefresh": "uniqos", "DreadnodeRefresh": "dreadnode", "ElasticRefre
 class Policies(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.template = Template()
+        cls.template = widest()
         cls.roles = roles(cls.template)
         cls.places = places(cls.template)
 

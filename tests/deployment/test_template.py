@@ -75,7 +75,7 @@ class Functions(unittest.TestCase):
                  if spec["Type"] == "Number" and "Secs" in name and spec["MaxValue"] > int(spec["Default"])}
         texts = {f"{product}{what}": f"{product}-{what}" for product in ("Uniqos", "Dreadnode", "Elastic", "Replyke")
                  for what in ("Issuer", "Audience")}
-        cls.template = Template(**given, **texts)
+        cls.template = Template(KeyRotationDays="90", **given, **texts)
 
     def test_a_products_terms_are_the_same_at_sessions_as_at_its_own_function(self):
         sessions = self.template.environment("Sessions")
@@ -85,6 +85,14 @@ class Functions(unittest.TestCase):
             self.assertGreaterEqual(len(terms), 4, product)
             told = {name: value for name, value in sessions.items() if name.startswith(product.upper())}
             self.assertEqual(told, terms)
+
+    def test_the_rotation_knows_how_long_tokens_live(self):
+        lifetimes = lambda name: {key: value for key, value in self.template.environment(name).items()  # noqa: E731
+                                  if key.endswith("_SECS") and not key.startswith("JWKS")}
+        self.assertGreater(len(lifetimes("Sessions")), 10)
+        self.assertEqual(lifetimes("KeyRotation"), lifetimes("Sessions"))
+        published = [self.template.environment(name)["JWKS_MAX_AGE_SECS"] for name in ("Jwks", "KeyRotation")]
+        self.assertEqual(len(set(published)), 1)
 
     def test_a_function_is_told_nothing_of_another_product(self):
         for product, function in PRODUCTS.items():

@@ -3,6 +3,7 @@
 
 pub mod dynamo;
 pub mod faults;
+pub mod secrets;
 pub mod world;
 
 pub use dynamo::LocalDynamo;

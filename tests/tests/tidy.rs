@@ -67,6 +67,14 @@ fn functions() -> Vec<String> {
     names_in("functions").into_iter().filter(|name| root().join("functions").join(name).is_dir()).collect()
 }
 
+/// Whether a function answers HTTP requests: its main says so. One that does not is called by a schedule or a stream.
+fn serves_http(function: &str) -> bool {
+    let main = read(&format!("functions/{function}/src/main.rs"));
+    let (http, events) = (main.contains("wire::serve("), main.contains("lambda_runtime::run("));
+    assert!(http != events, "functions/{function}/src/main.rs is to call either wire::serve or lambda_runtime::run");
+    http
+}
+
 const TEST_MODULE: &str = "#[cfg(test)]";
 
 /// The lines of a file that ship: those before its test module, without comments; each with its number.
@@ -200,13 +208,19 @@ fn every_function_is_deployed_and_served_locally() {
         if !has_stanza {
             findings.push(format!("template.yaml has no stanza with `Binary: {function}`"));
         }
-        if !router.contains(&format!("\"{function}\"")) {
-            findings.push(format!("Cargo.toml routes no path to \"{function}\""));
+        let is_routed = router.contains(&format!("\"{function}\""));
+        match serves_http(&function) {
+            true if !is_routed => findings.push(format!("Cargo.toml routes no path to \"{function}\"")),
+            false if is_routed => {
+                findings.push(format!("Cargo.toml routes a path to \"{function}\", which serves none"))
+            }
+            _ => {}
         }
     }
     assert_none(
         &findings,
-        "A function is a folder, a stanza of template.yaml, and a line of [workspace.metadata.lambda.watch.router].",
+        "A function is a folder, a stanza of template.yaml, and, if it serves an endpoint, a line of \
+         [workspace.metadata.lambda.watch.router].",
     );
 }
 

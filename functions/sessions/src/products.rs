@@ -7,6 +7,7 @@ use std::time::Duration;
 use rondo_shared::config::{Common, Reader};
 use rondo_shared::directory;
 use rondo_shared::identity::{Subject, Tenant};
+use rondo_shared::keyring::lifecycle::Lifetimes;
 use rondo_shared::keyring::source::{Keyring, KeyringSource};
 use rondo_shared::keyring::{KeyringError, ProductKeys};
 use rondo_shared::mint::{self, AccessPolicy};
@@ -14,7 +15,7 @@ use rondo_shared::moment::{Moment, Timestamp};
 use rondo_shared::rotation::policy::RotationPolicy;
 use rondo_shared::session::Begun;
 use rondo_shared::store::{Meter, Store, StoreError};
-use rondo_shared::token::{SigningError, TokenAuthority};
+use rondo_shared::token::{SigningError, TokenAuthority, TokenForm};
 use rondo_shared::wire::cookies::CookieShape;
 use serde::Serialize;
 
@@ -40,6 +41,18 @@ pub struct Terms {
 /// The terms of every product. What is wrong with its settings is noted with the reader.
 pub fn all(reader: &mut Reader, common: &Common) -> Vec<Terms> {
     vec![uniqos(reader, common), dreadnode(reader, common), elastic(reader, common), replyke(reader, common)]
+}
+
+impl Terms {
+    /// How long the product's tokens live at most, of those that each kind of key makes.
+    #[must_use]
+    pub fn lifetimes(&self) -> Lifetimes {
+        let session = self.rotation.idle.min(self.rotation.absolute);
+        match self.authority.form {
+            TokenForm::Refresh => Lifetimes { signed: self.access.lifetime, mac: session },
+            TokenForm::Combined => Lifetimes { signed: session, mac: session },
+        }
+    }
 }
 
 fn uniqos(reader: &mut Reader, common: &Common) -> Terms {

@@ -15,6 +15,7 @@ use crate::directory::org::OrgCommand;
 use crate::directory::quota::QuotaCommand;
 use crate::directory::user::UserCommand;
 use crate::family::FamilyCommand;
+use crate::keys::KeysCommand;
 use crate::session::SessionCommand;
 
 /// Rondo's operator's tool and local stack.
@@ -44,9 +45,12 @@ pub struct TargetArguments {
     /// With --aws: the table.
     #[arg(long, global = true, value_name = "NAME")]
     pub table: Option<String>,
-    /// With --aws: the keyring, where tokens are to be made or verified.
+    /// With --aws or `keys`: the keyring, as a file.
     #[arg(long, global = true, value_name = "FILE")]
     pub keyring: Option<PathBuf>,
+    /// With --aws or `keys`: the keyring, as a secret in Secrets Manager.
+    #[arg(long, global = true, value_name = "ID")]
+    pub secret: Option<String>,
 }
 
 /// All commands.
@@ -56,6 +60,9 @@ pub enum Command {
     Dev(DevArguments),
     /// Play every demo against a local stack of its own, in memory and on free ports; exit 1 as they do.
     Smoke,
+    /// Make the keyring, list its keys, rotate them.
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// What is done on a target.
     #[command(flatten)]
     Operate(Operation),

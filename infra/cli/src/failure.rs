@@ -3,6 +3,8 @@
 use elastic_refresh::password::HashingError;
 use rondo_shared::config::ConfigError;
 use rondo_shared::keyring::KeyringError;
+use rondo_shared::keyring::generate::NotGenerated;
+use rondo_shared::keyring::lifecycle::Refused;
 use rondo_shared::moment::NoEntropy;
 use rondo_shared::session::OpenOnceError;
 use rondo_shared::store::StoreError;
@@ -66,6 +68,17 @@ pub enum Failure {
     /// The keyring is of no use.
     #[error(transparent)]
     Keyring(#[from] KeyringError),
+    /// A step of the keys' life was not taken.
+    #[error(transparent)]
+    KeyStep(#[from] Refused),
+    /// No key could be made.
+    #[error(transparent)]
+    NotGenerated(#[from] NotGenerated),
+    /// Another edit of the keyring came first.
+    #[error(
+        "the keyring was edited meanwhile, and nothing was changed: look at it with `rondo keys list`, and try again"
+    )]
+    Superseded,
     /// The table gave no answer.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -101,6 +114,9 @@ impl Failure {
             | Self::Hashing(_)
             | Self::Unplayable(_)
             | Self::Keyring(_)
+            | Self::KeyStep(_)
+            | Self::NotGenerated(_)
+            | Self::Superseded
             | Self::Store(_)
             | Self::Workspace(_)
             | Self::Exchange(_)

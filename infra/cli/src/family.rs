@@ -122,7 +122,7 @@ async fn of_token(target: &Target, input: &mut dyn BufRead) -> Result<Report, Fa
     let token = UnverifiedToken::parse(&text).map_err(Failure::NoToken)?;
     let claims: Claims = token.claims_unverified().ok_or(Failure::NoToken(TokenError::WrongClaims))?;
     let product = Product::of(&claims.tenant).ok_or(Failure::NoToken(TokenError::WrongAuthority))?;
-    let (keys, products) = (target.keys(product)?, target.products()?);
+    let (keys, products) = (target.keys(product).await?, target.products().await?);
     let terms = products.of(&claims.tenant).ok_or(Failure::NoToken(TokenError::WrongAuthority))?.terms();
     let proof = Proof::of(token, &keys, &terms.authority, Moment::read()?.now);
     let timeline = timeline(&claims.tenant, claims.sid, target).await?;

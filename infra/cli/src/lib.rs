@@ -11,6 +11,7 @@
 //! | [`target`], [`workspace`] | where it is done: the local stack that runs here, or a table on AWS |
 //! | [`product`] | the products by name: tenants, variables, paths |
 //! | [`session`], [`directory`], [`family`] | one file per noun of the command line |
+//! | [`keys`] | the keyring and the life of its keys, in a file or in Secrets Manager |
 //! | [`timeline`] | what happened to a family, as a value |
 //! | [`exchange`], [`demo`] | a call over HTTP, and each product's story told with it |
 //! | [`dev`] | the local stack: database, keyring, demo data, functions |
@@ -25,6 +26,7 @@ pub mod directory;
 pub mod exchange;
 pub mod failure;
 pub mod family;
+pub mod keys;
 pub mod product;
 pub mod report;
 pub mod session;
@@ -49,6 +51,7 @@ pub async fn run(cli: Cli, reader: Reader, input: &mut dyn BufRead) -> Result<Re
     match cli.command {
         Command::Dev(arguments) => dev::run(&arguments, &cli.target, reader).await,
         Command::Smoke => dev::smoke(&cli.target, reader).await,
+        Command::Keys(command) => keys::run(&command, &cli.target, reader).await,
         Command::Operate(operation) => {
             let target = Target::find(&cli.target, reader).await?;
             operate(&operation, &target, input).await

@@ -176,7 +176,7 @@ impl Opened {
 /// [`Failure::Open`] where the user is not there or not active; others where keys, settings or table are of no use.
 pub async fn open(arguments: &OpenArguments, target: &Target) -> Result<Opened, Failure> {
     let tenant = arguments.product.tenant()?;
-    let products = target.products()?;
+    let products = target.products().await?;
     let product =
         products.of(&tenant).ok_or_else(|| KeyringError::NoKeys(arguments.product.product.name().to_owned()))?;
     let new = NewSession {

@@ -1,18 +1,18 @@
 //! Where a command works: on the local stack that runs in this checkout, or, if `--aws` says so, on a deployed table.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
 
 use rondo_shared::config::{Common, Reader};
 use rondo_shared::identity::Client;
+use rondo_shared::keyring::ProductKeys;
 use rondo_shared::keyring::source::KeyringSource;
-use rondo_shared::keyring::{KeyringError, ProductKeys};
 use rondo_shared::moment::Moment;
 use rondo_shared::store::dynamo::{DynamoStore, Endpoint};
 use sessions::products::{self, Products};
 
 use crate::arguments::TargetArguments;
 use crate::failure::Failure;
+use crate::keys;
 use crate::product::Product;
 use crate::workspace::{LocalStack, Workspace};
 
@@ -45,7 +45,7 @@ impl fmt::Display for Place {
 pub struct Target {
     place: Place,
     store: DynamoStore,
-    keyring: Option<PathBuf>,
+    keyring: Option<KeyringSource>,
     /// The variables that a function on this table would run with.
     reader: Reader,
 }
@@ -57,20 +57,30 @@ impl Target {
     /// [`Failure::Misused`] where they name none; [`Failure::Workspace`] where the local stack cannot be looked for.
     pub async fn find(arguments: &TargetArguments, reader: Reader) -> Result<Self, Failure> {
         match arguments {
-            TargetArguments { aws: true, table: Some(table), keyring } => {
-                Ok(Self::aws(table, keyring.clone(), reader).await)
+            TargetArguments { aws: true, table: Some(table), keyring, secret } => {
+                let keyring = match (keyring, secret) {
+                    (Some(_), Some(_)) => {
+                        return Err(Failure::Misused("name a file with --keyring or a secret, not both"));
+                    }
+                    (Some(path), None) => Some(KeyringSource::File(path.clone())),
+                    (None, Some(id)) => Some(KeyringSource::secret(keys::secret(id, &reader)?)),
+                    (None, None) => None,
+                };
+                Ok(Self::aws(table, keyring, reader).await)
             }
             TargetArguments { aws: true, table: None, .. } => {
                 Err(Failure::Misused("--aws needs a table: name it with --table"))
             }
-            TargetArguments { aws: false, table: None, keyring: None } => match Workspace::find()?.local_stack()? {
-                Some(stack) => Ok(Self::local(stack, reader).await),
-                None => Err(Failure::Misused(
-                    "no local stack is running here: start one with `make dev`, or name a table with --aws --table",
-                )),
-            },
+            TargetArguments { aws: false, table: None, keyring: None, secret: None } => {
+                match Workspace::find()?.local_stack()? {
+                    Some(stack) => Ok(Self::local(stack, reader).await),
+                    None => Err(Failure::Misused(
+                        "no local stack is running here: start one with `make dev`, or name a table with --aws --table",
+                    )),
+                }
+            }
             TargetArguments { aws: false, .. } => {
-                Err(Failure::Misused("--table and --keyring are for --aws; the local stack has its own"))
+                Err(Failure::Misused("--table, --keyring and --secret are for --aws; the local stack has its own"))
             }
         }
     }
@@ -83,10 +93,11 @@ impl Target {
             .with("TABLE_NAME", &stack.table)
             .with("AWS_ENDPOINT_URL_DYNAMODB", &stack.endpoint)
             .with("INSECURE_COOKIES", "true");
-        Self { keyring: Some(stack.keyring.clone()), place: Place::Local(stack), store, reader }
+        let keyring = KeyringSource::File(stack.keyring.clone());
+        Self { keyring: Some(keyring), place: Place::Local(stack), store, reader }
     }
 
-    async fn aws(table: &str, keyring: Option<PathBuf>, reader: Reader) -> Self {
+    async fn aws(table: &str, keyring: Option<KeyringSource>, reader: Reader) -> Self {
         let store = DynamoStore::connect(&Endpoint::Person, table).await;
         let reader =
             reader.with("TABLE_NAME", table).with("AWS_ENDPOINT_URL_DYNAMODB", "").with("INSECURE_COOKIES", "false");
@@ -116,30 +127,28 @@ impl Target {
     ///
     /// # Errors
     /// [`Failure::Config`] naming every bad variable; as [`Target::keys`] where there are no keys.
-    pub fn products(&self) -> Result<Products, Failure> {
-        let keyring = self.keyring()?;
+    pub async fn products(&self) -> Result<Products, Failure> {
+        let mut keyring = self.keyring()?.clone();
+        keyring.read_ahead().await?;
         // The keyring is named by this type itself; the variable has to be there for the function's sake alone.
-        let mut reader = self.reader.clone().with("KEYRING_FILE", "given by --keyring");
+        let mut reader = self.reader.clone().with("KEYRING_FILE", "given by --keyring").with("KEYRING_SECRET_ID", "");
         let common = Common::read(&mut reader);
         let terms = products::all(&mut reader, &common);
         reader.finish()?;
-        Ok(Products::open(terms, &KeyringSource::File(keyring.to_owned()), Moment::read()?.now)?)
+        Ok(Products::open(terms, &keyring, Moment::read()?.now)?)
     }
 
     /// A product's keys.
     ///
     /// # Errors
     /// [`Failure::Misused`] where no keyring was named, [`Failure::Keyring`] where it is of no use.
-    pub fn keys(&self, product: Product) -> Result<ProductKeys, Failure> {
-        let path = self.keyring()?;
-        let document = std::fs::read_to_string(path);
-        let unreadable = |error: std::io::Error| KeyringError::Unreadable(format!("{}: {error}", path.display()));
-        Ok(ProductKeys::parse(&document.map_err(unreadable)?, product.name())?)
+    pub async fn keys(&self, product: Product) -> Result<ProductKeys, Failure> {
+        Ok(ProductKeys::parse(self.keyring()?.read().await?.as_str(), product.name())?)
     }
 
-    fn keyring(&self) -> Result<&Path, Failure> {
-        let path = self.keyring.as_deref();
-        path.ok_or(Failure::Misused("this needs the product's keys: name the keyring with --keyring"))
+    fn keyring(&self) -> Result<&KeyringSource, Failure> {
+        let keyring = self.keyring.as_ref();
+        keyring.ok_or(Failure::Misused("this needs the product's keys: name the keyring with --keyring or --secret"))
     }
 }
 

@@ -6,6 +6,8 @@
 //! says about its algorithm is compared with it and never believed (RFC 8725 §3.1). Keys are written as JWKs
 //! (RFC 7517, RFC 7518, RFC 8037). Nothing here shows a key: `Debug` prints names only.
 
+pub mod generate;
+pub mod lifecycle;
 pub mod public;
 mod rs256;
 pub mod secret;
@@ -72,6 +74,12 @@ pub struct KeyDocument {
     pub state: KeyState,
     /// When it came into the keyring, RFC 3339.
     pub published_at: String,
+    /// When it began to sign, where the ring says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promoted_at: Option<String>,
+    /// When it ceased to sign, where the ring says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retired_at: Option<String>,
     /// The key.
     pub jwk: Jwk,
 }
@@ -113,7 +121,28 @@ impl Jwk {
     }
 }
 
+impl Default for KeyringDocument {
+    /// A ring without a product.
+    fn default() -> Self {
+        Self { version: FORMAT_VERSION, products: BTreeMap::new() }
+    }
+}
+
 impl KeyringDocument {
+    /// Its text, as it is kept. What a function would refuse is not written.
+    ///
+    /// # Errors
+    /// [`KeyringError`] where a product's keys cannot be used, or the public ones cannot be published together.
+    pub fn to_text(&self) -> Result<KeyringText, KeyringError> {
+        let written = serde_json::to_string_pretty(self).map(KeyringText::new);
+        let text = written.map_err(|_| KeyringError::Invalid("it cannot be written".to_owned()))?;
+        for product in self.products.keys() {
+            ProductKeys::parse(text.as_str(), product)?;
+        }
+        public::public_keys(text.as_str())?;
+        Ok(text)
+    }
+
     /// Reads a keyring's text.
     ///
     /// # Errors

@@ -5,9 +5,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{DecodingKey, EncodingKey};
 use rsa::pkcs1::EncodeRsaPrivateKey as _;
-use rsa::traits::PrivateKeyParts as _;
+use rsa::traits::{PrivateKeyParts as _, PublicKeyParts as _};
 use rsa::{BigUint, RsaPrivateKey};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
 
 use super::public::PublicKey;
 
@@ -65,6 +67,63 @@ pub(super) fn halves(jwk: &RsaJwk) -> Result<(EncodingKey, DecodingKey, PublicKe
     let decoding = DecodingKey::from_rsa_raw_components(&n_bytes, &e_bytes);
     Ok((EncodingKey::from_rsa_der(der.as_bytes()), decoding, public))
 }
+
+/// A new pair of the length that most verifiers are used to, made from 256 random bits.
+pub(super) fn generate(seed: Zeroizing<[u8; 32]>) -> Result<RsaJwk, String> {
+    let pair = RsaPrivateKey::new(&mut Expanded { seed, blocks: 0 }, MODULUS_MIN_BITS);
+    pair.map(|pair| jwk_of(&pair)).map_err(|error| error.to_string())
+}
+
+fn jwk_of(pair: &RsaPrivateKey) -> RsaJwk {
+    let text = |number: &BigUint| URL_SAFE_NO_PAD.encode(Zeroizing::new(number.to_bytes_be()));
+    let known = |number: Option<&BigUint>| number.map(text).unwrap_or_default();
+    RsaJwk {
+        n: text(pair.n()),
+        e: text(pair.e()),
+        d: text(pair.d()),
+        p: known(pair.primes().first()),
+        q: known(pair.primes().get(1)),
+        dp: known(pair.dp()),
+        dq: known(pair.dq()),
+        qi: known(pair.crt_coefficient().as_ref()),
+    }
+}
+
+/// As many random bytes as the library asks for, of SHA-256 over the seed and a counter: drawn once, so that a system
+/// without randomness is told before, for which the library has no way.
+struct Expanded {
+    seed: Zeroizing<[u8; 32]>,
+    blocks: u64,
+}
+
+impl rsa::rand_core::RngCore for Expanded {
+    fn next_u32(&mut self) -> u32 {
+        let mut bytes = [0; 4];
+        self.fill_bytes(&mut bytes);
+        u32::from_le_bytes(bytes)
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        let mut bytes = [0; 8];
+        self.fill_bytes(&mut bytes);
+        u64::from_le_bytes(bytes)
+    }
+
+    fn fill_bytes(&mut self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(32) {
+            let block = Sha256::new().chain_update(&*self.seed).chain_update(self.blocks.to_be_bytes()).finalize();
+            self.blocks = self.blocks.wrapping_add(1);
+            chunk.iter_mut().zip(block).for_each(|(byte, drawn)| *byte = drawn);
+        }
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), rsa::rand_core::Error> {
+        self.fill_bytes(bytes);
+        Ok(())
+    }
+}
+
+impl rsa::rand_core::CryptoRng for Expanded {}
 
 fn number(text: &str, what: &str) -> Result<BigUint, String> {
     let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| format!("{what} is not base64url"))?;

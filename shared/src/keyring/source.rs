@@ -89,7 +89,11 @@ impl KeyringSource {
         }
     }
 
-    async fn read(&self) -> Result<KeyringText, KeyringError> {
+    /// Reads the document, whatever was read ahead.
+    ///
+    /// # Errors
+    /// [`KeyringError::Unreadable`]: this may pass.
+    pub async fn read(&self) -> Result<KeyringText, KeyringError> {
         match self {
             Self::File(path) => read_file(path),
             // On the heap: a reading every few minutes is not to make every request's future larger.

@@ -2,17 +2,13 @@
 
 use std::path::Path;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ed25519_dalek::SigningKey;
 use rondo_shared::keyring::public::public_keys;
-use rondo_shared::keyring::{
-    FORMAT_VERSION, Jwk, KeyDocument, KeyState, KeyringDocument, ProductDocument, ProductKeys,
-};
-use rondo_shared::moment::{Moment, NoEntropy, Timestamp};
+use rondo_shared::keyring::{KeyringDocument, ProductKeys};
+use rondo_shared::moment::Moment;
 use serde_json::json;
 
 use crate::failure::Failure;
+use crate::keys::generate;
 use crate::product::Product;
 use crate::workspace::{WorkspaceError, write_private};
 
@@ -28,7 +24,7 @@ pub fn ensure(path: &Path, products: &[Product]) -> Result<(), Failure> {
     if !missing.is_empty() {
         let mut ring = generate(&missing, Moment::read()?.now)?;
         ring.products.extend(standing.into_iter().flat_map(|standing| standing.products));
-        write_private(path, &format!("{:#}\n", json!(ring)))?;
+        write_private(path, ring.to_text()?.as_str())?;
     }
     let document = read(path)?;
     for product in products {
@@ -48,39 +44,6 @@ pub fn publish(keyring: &Path, jwks: &Path) -> Result<(), Failure> {
 
 fn read(path: &Path) -> Result<String, WorkspaceError> {
     std::fs::read_to_string(path).map_err(|error| WorkspaceError::file(path, &error))
-}
-
-/// A ring with one active key of each kind for each product.
-///
-/// # Errors
-/// [`NoEntropy`] where the operating system has no randomness to give.
-pub fn generate(products: &[Product], now: Timestamp) -> Result<KeyringDocument, NoEntropy> {
-    let mut ring = KeyringDocument { version: FORMAT_VERSION, products: std::collections::BTreeMap::new() };
-    for product in products {
-        let (signing, mac) = (drawn()?, drawn()?);
-        let public = SigningKey::from_bytes(&signing).verifying_key();
-        let pair = Jwk::Ed25519 {
-            crv: "Ed25519".to_owned(),
-            x: URL_SAFE_NO_PAD.encode(public.as_bytes()),
-            d: URL_SAFE_NO_PAD.encode(signing),
-        };
-        let symmetric = Jwk::Symmetric { k: URL_SAFE_NO_PAD.encode(mac) };
-        let keys = ProductDocument { signing: vec![active(pair, now)?], mac: vec![active(symmetric, now)?] };
-        ring.products.insert(product.name().to_owned(), keys);
-    }
-    Ok(ring)
-}
-
-fn active(jwk: Jwk, now: Timestamp) -> Result<KeyDocument, NoEntropy> {
-    let [a, b, c, d, ..] = drawn()?;
-    let kid = format!("local-{a:02x}{b:02x}{c:02x}{d:02x}");
-    Ok(KeyDocument { kid, state: KeyState::Active, published_at: now.iso8601(), jwk })
-}
-
-fn drawn() -> Result<[u8; 32], NoEntropy> {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes)?;
-    Ok(bytes)
 }
 
 #[cfg(test)]
