@@ -53,7 +53,9 @@ def lint():
 
 
 def run(*command, **environment):
-    given = {**Cloud.environment("http://127.0.0.1:1"), **environment}
+    """A command that needs no AWS, and has no way to reach one."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    given = {**own, **Cloud.environment("http://127.0.0.1:1"), **environment}
     done = subprocess.run([str(part) for part in command], cwd=ROOT, env=given, stdin=subprocess.DEVNULL,
                           capture_output=True, text=True)
     if done.returncode:
@@ -231,7 +233,7 @@ class Deployment:
         place = ("--secret", self.outputs["KeyringArn"])
         self.rondo("keys", "publish", *place)
         refused = self.cloud.run(RONDO, "keys", "promote", *place, fails=True)
-        if "published" not in refused:
+        if "has not reached every verifier" not in refused:
             raise AssertionError(f"keys that nobody knows yet were not refused for that: {refused}")
         secrets = self.cloud.client("secretsmanager")
         ring = json.loads(secrets.get_secret_value(SecretId=place[1])["SecretString"])
