@@ -282,6 +282,44 @@ class Deployment:
         print(f"{len(answers)} refreshes, {sum(after for *_, after in answers)} of them after two updates and a rotation of "
               "keys; none failed", flush=True)
 
+    def fronts(self):
+        """The same sessions, through whatever may stand in front."""
+        self.deploy(RestApi="true", FunctionUrls="true", CloudFront="true")
+        client = self.open(Uniqos, "fronts")
+        rest = self.outputs["RestApiUrl"].removeprefix("https://").split(".")[0]
+        rest_host, stage = f"{rest}.execute-api.localhost:{self.cloud.port}", "/live"
+        answer = self.cloud.call("POST", stage + Uniqos.path, host=rest_host, **client.request(client.token))
+        equal(answer.status, 200, f"a refresh through the REST API ({answer})")
+        equal(self.cloud.call("POST", f"{stage}/sessions", host=rest_host, body={}).status, 403,
+              "an unsigned call's status at the REST API")
+        url = self.function_url("UniqosRefresh")
+        answer = self.cloud.call("POST", "/", host=url, **client.request(client.token))
+        equal(answer.status, 200, f"a refresh through a function URL ({answer})")
+        equal(self.cloud.call("POST", "/sessions", host=self.function_url("Sessions"), body={}).status, 403,
+              "an unsigned call's status at the function URL")
+        self.front_door()
+        print("REST API, function URLs, CloudFront's secret: as they should be", flush=True)
+
+    def function_url(self, function):
+        name = self.functions[function]["FunctionName"]
+        url = self.cloud.client("lambda").get_function_url_config(FunctionName=name)["FunctionUrl"]
+        return f"{url.removeprefix('https://').split('.')[0]}.lambda-url.us-east-1.localhost:{self.cloud.port}"
+
+    def front_door(self):
+        """A forwarded address counts with the secret alone that the stack has drawn."""
+        variables = self.cloud.client("lambda").get_function_configuration(
+            FunctionName=self.functions["UniqosRefresh"]["FunctionName"])["Environment"]["Variables"]
+        secret = variables["FRONT_DOOR_SECRET"]
+        if len(secret) < 32 or "resolve" in secret:
+            raise AssertionError("the front door has no secret")
+        for given, seen in ((secret, "203.0.113.7"), (secret[:-1], "127.0.0.1")):
+            client = self.open(Uniqos, f"front door {seen}")
+            headers = {**client.request(client.token)["headers"], "X-Forwarded-For": "203.0.113.7", "X-Rondo-Front-Door": given}
+            equal(self.cloud.call("POST", Uniqos.path, headers=headers).status, 200, "a refresh through the front door")
+            listed = self.cloud.signed("GET", f"/sessions?tenant=uniqos&user={USER}&limit=100", self.backend).json()
+            (ip,) = [session["ip"] for session in listed["sessions"] if session["family"] == client.family]
+            equal(ip, seen, "the client's address")
+
     def delete(self):
         """The stack goes; the table, with what is in it, and the keyring stay."""
         client = self.open(Uniqos, "kept")
@@ -342,6 +380,8 @@ def stories(cloud):
         deployment.lacking()
     with part("update under load"):
         deployment.update_under_load()
+    with part("what may stand in front"):
+        deployment.fronts()
     with part("delete, and deploy again"):
         deployment.delete()
 

@@ -1,8 +1,8 @@
 """Starts the emulator with its gaps filled: run by its own Python, in a clean environment.
 
 ministack is silent about what it leaves out of a template. What this stack needs and would miss is done here, by
-wrapping its CloudFormation handlers: the routes in an HTTP API's `Body` (what SAM's `HttpApi` events become), the spelling
-of CORS keys, a table's expiry, recovery and protection, and secrets, which a template refers to by ARN and which have no value
+wrapping its CloudFormation handlers: the routes in an HTTP API's `Body` (what SAM's `HttpApi` events become), a REST API's
+methods that take any and those that IAM authorizes, the spelling of CORS keys, a table's expiry, recovery and protection, and secrets, which a template refers to by ARN and which have no value
 until they get one. A request to DynamoDB is told apart by its leading keys, so that the conditions on them hold; and an
 instance that is replaced finishes what it is at, as Lambda has it.
 `deploy.py` asserts the results after the deployment, so that a version which opens a gap is noticed.
@@ -15,13 +15,14 @@ import time
 
 from ministack.app import main
 from ministack.core import iam_actions, iam_evaluator, lambda_runtime
-from ministack.services import apigateway, dynamodb, secretsmanager
+from ministack.services import apigateway, apigateway_v1, dynamodb, secretsmanager
 from ministack.services.cloudformation import provisioners
 
 HANDLERS = provisioners._RESOURCE_HANDLERS
 API, TABLE = HANDLERS["AWS::ApiGatewayV2::Api"], HANDLERS["AWS::DynamoDB::Table"]
 SECRET = HANDLERS["AWS::SecretsManager::Secret"]
-METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "x-amazon-apigateway-any-method")
+ANY_METHOD = "x-amazon-apigateway-any-method"
+METHODS = ("get", "put", "post", "delete", "options", "head", "patch", ANY_METHOD)
 
 
 def lower_first(value):
@@ -37,7 +38,7 @@ def routes_of(body):
         for method, operation in operations.items():
             if method not in METHODS:
                 continue
-            verb = "ANY" if method.startswith("x-") else method.upper()
+            verb = "ANY" if method == ANY_METHOD else method.upper()
             by_iam = any("AWS_IAM" in scheme for scheme in operation.get("security") or [])
             yield f"{verb} {path}", operation["x-amazon-apigateway-integration"], by_iam
 
@@ -129,6 +130,17 @@ def update_secret(physical_id, old, new, stack_name, logical_id=None, update=SEC
 
 def delete_secret(physical_id, props, delete=SECRET["delete"]):
     delete(name_of(physical_id), props)
+
+
+def import_operation(api_id, resource_id, method, operation, *given, put=apigateway_v1._import_operation):
+    method = "ANY" if method == ANY_METHOD.upper() else method
+    put(api_id, resource_id, method, operation, *given)
+    if operation.get("x-amazon-apigateway-auth", {}).get("type") == "AWS_IAM":
+        apigateway_v1._resources[api_id][resource_id]["resourceMethods"][method]["authorizationType"] = "AWS_IAM"
+
+
+apigateway_v1._OPENAPI_HTTP_METHODS = {*apigateway_v1._OPENAPI_HTTP_METHODS, ANY_METHOD}
+apigateway_v1._import_operation = import_operation
 
 
 class KeyedArn(str):
