@@ -517,8 +517,8 @@ fn obligations_named(line: &str) -> Vec<u32> {
     numbers
 }
 
-/// The variables of README's settings table by whether the template has to set them: those of the local stack alone it
-/// must not. Where a row's name is `PRODUCT_…`, the names that follow are in its last cell.
+/// The variables of README's settings table by whether the template has to set them: those of the local stack alone,
+/// and those that say so, it must not. Where a row's name is `PRODUCT_…`, the names that follow are in its last cell.
 fn settings() -> BTreeMap<String, bool> {
     let readme = read("README.md");
     let table = readme.split("### Settings").nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap_or_default();
@@ -526,7 +526,7 @@ fn settings() -> BTreeMap<String, bool> {
     for row in table.lines().filter(|line| line.starts_with("| `")) {
         let cells: Vec<_> = row.split('|').map(str::trim).collect();
         let names = |cell: &str| code_of(cell).spans;
-        let is_deployed = !row.contains("local stack alone");
+        let is_deployed = !["local stack alone", "not by the template"].iter().any(|words| row.contains(words));
         for name in names(cells[1]) {
             match name.strip_suffix('…') {
                 None => drop(settings.insert(name, is_deployed)),

@@ -22,7 +22,7 @@ const UNAUTHORIZED: Expected<'static> = Expected {
 };
 
 pub(super) async fn perform(play: &mut Play<'_>) -> Result<(), Failure> {
-    play.window()?;
+    play.window().await?;
     let call = play.call();
     let name = play.arguments.user.as_str();
     let with = |token: &str| call.clone().bearer(token);

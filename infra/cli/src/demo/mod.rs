@@ -90,7 +90,7 @@ impl Play<'_> {
     }
 
     /// How long a retry is believed.
-    fn window(&self) -> Result<Duration, Failure> {
+    async fn window(&self) -> Result<Duration, Failure> {
         let products = self.target.products().await?;
         let grace = products.of(&self.tenant).map_or(Grace::Off, |product| product.terms().rotation.grace);
         let off = "it needs a grace window; start `rondo dev` with --grace-secs 3";

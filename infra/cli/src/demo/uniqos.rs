@@ -16,7 +16,7 @@ const SIGNED_OUT: Expected<'static> = Expected {
 
 pub(super) async fn perform(play: &mut Play<'_>) -> Result<(), Failure> {
     let opened = play.open().await?;
-    let window = play.window()?;
+    let window = play.window().await?;
     let cookie = opened.cookie();
     let call = play.call();
     let with = |cookie: &str| call.clone().cookie(cookie);
