@@ -26,7 +26,7 @@ test-deploy: $(TOOLS)/bin/cargo-lambda $(TOOLS)/sam/bin/sam $(TOOLS)/emulator/bi
 	$(TOOLS)/sam/bin/python tests/deployment/deploy.py
 
 deploy: $(TOOLS)/bin/cargo-lambda $(TOOLS)/bin/python-zig $(TOOLS)/sam/bin/sam ## builds for arm64 and deploys to AWS: STAGE=dev, STAGE=prod
-	PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" $(TOOLS)/sam/bin/sam build
+	PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" $(TOOLS)/sam/bin/sam build --config-env $(STAGE)
 	$(TOOLS)/sam/bin/sam deploy --config-env $(STAGE)
 
 policies: $(TOOLS)/sam/bin/sam ## writes infra/policies.md: what each function may do
