@@ -3,14 +3,17 @@ CARGO_LAMBDA := 1.9.2
 CARGO_DENY := 0.20.2
 ZIG := 0.17.1
 STAGE := dev
+SCHEMATHESIS := 4.32.5
+# Ed25519 for the clients in tests/clients/, which use Python's standard library for all else.
+CRYPTOGRAPHY := 50.0.2
 TOOLS := .tools
 # By binary, not by package: cargo then unifies features over the workspace, as `cargo lambda watch` does, and builds once.
 RONDO := cargo run --quiet --locked --bin rondo --
 
-.PHONY: dev test test-deploy deploy demo model budget policies lint deny clean help
+.PHONY: dev test test-api test-clients test-deploy deploy demo model budget policies lint deny clean help
 
 help:           ## this menu
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 21
 
 dev: $(TOOLS)/bin/cargo-lambda ## the local stack: DynamoDB, the functions, a demo session, curl commands (ARGS=--grace-secs=3)
 	@$(RONDO) dev $(ARGS)
@@ -31,6 +34,12 @@ deploy: $(TOOLS)/bin/cargo-lambda $(TOOLS)/bin/python-zig $(TOOLS)/sam/bin/sam #
 
 policies: $(TOOLS)/sam/bin/sam ## writes infra/policies.md: what each function may do
 	$(TOOLS)/sam/bin/python tests/deployment/policies.py
+
+test-api: $(TOOLS)/bin/schemathesis ## the OpenAPI documents against the local stack, under a minute once compiled (ARGS=--examples=1000: ten)
+	$(TOOLS)/bin/python infra/openapi/test.py $(ARGS)
+
+test-clients: $(TOOLS)/cryptography-$(CRYPTOGRAPHY) ## a client of each product against the local stack, under two minutes once compiled (ARGS=replyke: one)
+	$(TOOLS)/bin/python tests/clients/run.py $(ARGS)
 
 model:          ## explores the protocol's states and shows what each mutation breaks
 	cargo test --locked --package rondo-tests --test model -- --nocapture --test-threads 2
@@ -53,7 +62,7 @@ $(TOOLS)/bin/cargo-lambda:
 	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check cargo-lambda==$(CARGO_LAMBDA)
 
 # The cross-compiler: cargo-lambda finds it beside itself.
-$(TOOLS)/bin/python-zig: $(TOOLS)/bin/cargo-lambda
+$(TOOLS)/bin/python-zig: | $(TOOLS)/bin/cargo-lambda
 	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check ziglang==$(ZIG)
 
 $(TOOLS)/sam/bin/sam: tests/deployment/requirements-sam.txt
@@ -65,6 +74,13 @@ $(TOOLS)/emulator/bin/ministack: tests/deployment/requirements-emulator.txt
 	python3 -m venv $(TOOLS)/emulator
 	$(TOOLS)/emulator/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	touch $@
+
+$(TOOLS)/bin/schemathesis: | $(TOOLS)/bin/cargo-lambda
+	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check schemathesis==$(SCHEMATHESIS)
+
+$(TOOLS)/cryptography-$(CRYPTOGRAPHY): | $(TOOLS)/bin/cargo-lambda
+	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check cryptography==$(CRYPTOGRAPHY)
+	@touch $@
 
 $(TOOLS)/bin/cargo-deny:
 	cargo install --quiet --locked --root $(TOOLS) cargo-deny@$(CARGO_DENY)

@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::Value as Json;
 
 use crate::identity::{FamilyId, OrgKey, Subject};
 use crate::keyring::ProductKeys;
@@ -139,12 +140,37 @@ mod sealed {
     impl Sealed for super::Proven {}
 }
 
-/// Mints an access token with claims of a product's own, for a session that holds.
+/// Mints an access token of a product's own shape, for a session that holds: `sub`, `iss`, `aud`, `iat` and `exp`, and
+/// beside them the product's `own` claims, an object. Whom it is for is taken from the session, and cannot be given: a
+/// claim of that name among `own` is not heard. It expires after the policy's lifetime, and never past the session's end.
 ///
 /// # Errors
-/// [`SigningError`] where a key does not sign.
-pub fn access_token<H: Held, C: Serialize>(_held: &H, claims: &C, keys: &ProductKeys) -> Result<String, SigningError> {
-    token::sign_typed(ACCESS_TOKEN_TYPE, claims, &keys.signing)
+/// [`SigningError`] where a key does not sign, or `own` is no object.
+pub fn access_token<H: Held, C: Serialize>(
+    held: &H,
+    own: &C,
+    keys: &ProductKeys,
+    authority: &TokenAuthority,
+    access: &AccessPolicy,
+    moment: &Moment,
+) -> Result<String, SigningError> {
+    let session = held.claims();
+    let Ok(Json::Object(mut claims)) = serde_json::to_value(own) else { return Err(SigningError::not_an_object()) };
+    for (name, value) in [
+        ("sub", Json::from(session.sub.as_str())),
+        ("iss", Json::from(authority.issuer.as_str())),
+        ("aud", Json::from(access.audience.as_str())),
+        ("iat", Json::from(moment.now.secs())),
+        ("exp", Json::from(expires_at(session, access, moment.now))),
+    ] {
+        claims.insert(name.to_owned(), value);
+    }
+    token::sign_typed(ACCESS_TOKEN_TYPE, &claims, &keys.signing)
+}
+
+/// The `exp` of an access token minted at `now`.
+fn expires_at(session: &Claims, access: &AccessPolicy, now: Timestamp) -> i64 {
+    now.plus(access.lifetime).secs().min(session.session_expires_at)
 }
 
 /// Mints the first tokens of a session whose generation 0 is live: for a repeat anew, with the same generation and expiry.
@@ -161,7 +187,7 @@ pub fn first(
     pair(begun.claims(), begun.first(), keys, authority, access, moment)
 }
 
-/// Mints the first pair of a session whose generation 0 stands; `claims` are those of its refresh token.
+/// Mints both tokens of a session whose `live` generation stands; `claims` are those of a refresh token of its.
 pub(crate) fn pair(
     claims: &Claims,
     live: &Generation,
@@ -179,7 +205,7 @@ pub(crate) fn pair(
             refresh_expires_at: live.token_expires_at,
         });
     }
-    let access_expires_at = moment.now.plus(access.lifetime).secs().min(claims.session_expires_at);
+    let access_expires_at = expires_at(claims, access, moment.now);
     let access_claims = AccessClaims {
         iss: &authority.issuer,
         sub: &claims.sub,

@@ -24,7 +24,14 @@ pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
 /// Longest token that is looked at, in bytes. Ours have some 600; browsers keep no cookie over 4 kB.
 pub const TOKEN_MAX_BYTES: usize = 4096;
 
-/// What a refresh token says.
+/// What a refresh token says. Anybody may write such claims down; only [`mint`](crate::mint) signs them:
+///
+/// ```compile_fail,E0603
+/// # use rondo_shared::{keyring::ProductKeys, token::{Claims, TokenForm}};
+/// # fn skip(claims: Claims, keys: ProductKeys) {
+/// let token = rondo_shared::token::sign(&claims, TokenForm::Refresh, &keys); // the function is the crate's own
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
     /// Who issued it.
@@ -299,11 +306,10 @@ fn signature_only(algorithm: Algorithm) -> Validation {
     validation
 }
 
-/// Signs the token that carries a session, in its form, with the active key.
-///
-/// # Errors
-/// [`SigningError`] where the library refuses the key, which the keyring's own check rules out.
-pub fn sign(claims: &Claims, form: TokenForm, keys: &ProductKeys) -> Result<String, SigningError> {
+/// Signs the token that carries a session, in its form, with the active key. For [`mint`](crate::mint) alone, which asks
+/// for proof that the session holds; [`SigningError`] where the library refuses the key, which the keyring's own check
+/// rules out.
+pub(crate) fn sign(claims: &Claims, form: TokenForm, keys: &ProductKeys) -> Result<String, SigningError> {
     sign_typed(form.typ(), claims, form.keys(keys))
 }
 
@@ -320,6 +326,13 @@ pub(crate) fn sign_typed<C: Serialize>(typ: &str, claims: &C, keys: &KeySet) -> 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a token could not be signed: {0}")]
 pub struct SigningError(String);
+
+impl SigningError {
+    /// A product's own claims are not what claims are.
+    pub(crate) fn not_an_object() -> Self {
+        Self("its claims are not an object".to_owned())
+    }
+}
 
 /// What a client presented, verified, not yet judged: the first room of the walk.
 ///

@@ -237,7 +237,8 @@ pub fn keyring_document() -> Value {
                 mac("m0", "retired", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")]}}})
 }
 
-fn keyring_file() -> &'static PathBuf {
+/// The file that holds them.
+pub fn keyring_file() -> &'static PathBuf {
     static FILE: OnceLock<PathBuf> = OnceLock::new();
     FILE.get_or_init(|| {
         let path = std::env::temp_dir().join(format!("rondo-tests-{}.json", std::process::id()));

@@ -64,6 +64,10 @@ async fn every_outcome_costs_what_the_readme_says() {
 
     let forged = format!("{}x", &three[..three.len() - 1]);
     cost("a forged token", world.refresh(&forged, secs(300)).await.line.usage, usage(0, 0.0, 0.0));
+    let elsewhere = World::with(&[("UNIQOS_ISSUER", "elsewhere")]).await;
+    let foreign = world.refresh(&elsewhere.open(secs(0)).await, secs(300)).await;
+    assert_eq!(foreign.status, 401);
+    cost("a foreign token", foreign.line.usage, usage(0, 0.0, 0.0));
     let expired = world.refresh(&three, secs(100 * 86_400)).await;
     assert_eq!(expired.line.cause, Some("expired"));
     cost("an expired token", expired.line.usage, usage(0, 0.0, 0.0));

@@ -1,8 +1,13 @@
 //! Faults below the SDK's retries, and the round trip's two calls finishing in every order. Nothing is minted twice, no
 //! honest client is refused, and no failure of ours looks like an invalid token.
 
+use std::time::{Duration, Instant};
+
+use rondo_shared::store::item::Quota;
+use rondo_shared::store::{Meter, Store as _, WALK_TIME};
 use rondo_tests::world::{refresh_event, send_to, thiefs_event};
 use rondo_tests::{Answer, Fault, Gate, World, secs};
+use uniqos_refresh::policy::tenant;
 
 /// A failure of ours, as the contract has it: the client keeps its cookie.
 #[track_caller]
@@ -73,10 +78,50 @@ async fn a_store_that_never_answers_is_given_up_within_the_functions_time() {
     let world = World::new().await;
     let token = world.open(secs(0)).await;
     world.faults.queue_for_all_attempts("UpdateItem", &Fault::Hung);
+    let began = Instant::now();
     let answer = world.refresh(&token, secs(60)).await;
+    assert!(began.elapsed() < WALK_TIME, "{:?}", began.elapsed());
     assert_passing(&answer);
     assert!(answer.line.error.unwrap().contains("did not answer in time"));
     world.refresh(&token, secs(61)).await.ok();
+}
+
+/// With the time of each call alone this would take 5.2 s, and a note or a seal 2.8 s more.
+#[tokio::test]
+async fn a_store_that_is_slow_at_every_step_is_given_up_while_the_client_still_has_time_for_a_retry() {
+    let world = World::new().await;
+    let token = world.open(secs(0)).await;
+    // The charge is answered at its last attempt, the round trip not at all.
+    world.faults.queue("UpdateItem", Fault::Hung);
+    world.faults.queue("UpdateItem", Fault::Hung);
+    for operation in ["PutItem", "Query"] {
+        world.faults.queue_for_all_attempts(operation, &Fault::AppliedThenHung);
+    }
+    let began = Instant::now();
+    assert_passing(&world.refresh(&token, secs(60)).await);
+    assert!(began.elapsed() < WALK_TIME + Duration::from_secs(1), "{:?}", began.elapsed());
+    world.faults.clear();
+    assert_eq!(world.refresh(&token, secs(65)).await.line.outcome, "reissued");
+}
+
+#[tokio::test]
+async fn a_revocation_that_loses_to_another_says_and_remembers_the_cause_that_stands() {
+    let world = World::new().await;
+    let (family, token) = world.open_for("user-1", None, secs(0)).await;
+    let live = world.refresh(&token, secs(60)).await.ok();
+    let gate = Gate::default();
+    // The successor's put goes through; the seal's comes after the user has signed out.
+    world.faults.queue("PutItem", Fault::None);
+    world.faults.queue("PutItem", Fault::HeldBefore(gate.clone()));
+    let meanwhile = async {
+        gate.reached().await;
+        world.sign_out(family, secs(120)).await;
+        gate.open();
+    };
+    let (answer, ()) = tokio::join!(world.refresh(&token, secs(120)), meanwhile);
+    assert_eq!((answer.status, answer.line.outcome, answer.line.cause), (401, "refused", Some("sign_out")));
+    let known = world.refresh(&live, secs(121)).await;
+    assert_eq!((known.line.cause, known.line.usage.calls), (Some("sign_out"), 0));
 }
 
 #[tokio::test]
@@ -219,16 +264,18 @@ async fn a_query_overtaken_by_other_rotations_reissues_the_live_generation() {
 
 #[tokio::test]
 async fn a_seal_acknowledged_while_a_query_is_under_way_ends_that_request_too_or_comes_after_it() {
-    for held in [Fault::HeldBefore as fn(Gate) -> Fault, Fault::HeldAfter] {
+    for (held, status) in [(Fault::HeldBefore as fn(Gate) -> Fault, 401), (Fault::HeldAfter, 200)] {
         let world = World::new().await;
         let (family, token) = world.open_for("user-1", None, secs(0)).await;
         let meanwhile = async {
             world.sign_out(family, secs(60)).await;
         };
         let answer = overtaken(&world, &token, "Query", held, meanwhile).await;
-        // One that was under way may still mint; what it minted is dead.
-        if answer.status == 200 {
-            assert_eq!(world.refresh(&answer.ok(), secs(61)).await.status, 401);
+        assert_eq!(answer.status, status, "{:?}", answer.line);
+        // The one that had read before the seal stood was under way and mints; what it minted is dead.
+        if let Some(minted) = answer.token() {
+            let dead = world.refresh(&minted, secs(61)).await;
+            assert_eq!((dead.status, dead.line.cause), (401, Some("sign_out")));
         }
         assert_eq!(world.refresh(&token, secs(61)).await.status, 401);
     }
@@ -269,6 +316,23 @@ async fn a_reissue_to_another_client_that_cannot_be_written_down_is_not_served()
     assert_passing(&world.send(thiefs_event(&token), secs(61)).await);
     world.send(thiefs_event(&token), secs(62)).await.ok();
     assert!(world.dynamo.sort_keys("FAMILY#").iter().any(|sk| sk.starts_with("CLIENT#0000000001#")));
+}
+
+#[tokio::test]
+async fn a_quota_that_could_not_be_read_is_shown_by_the_next_answer() {
+    let world = World::with(&[("UNIQOS_RATE_LIMIT", "1")]).await;
+    let quota =
+        Quota { turns_used: 7, turns_limit: 8, relationships_used: 3, relationships_limit: 4, resets_at: secs(86_400) };
+    let item = quota.to_item(&tenant(), &"acme".parse().unwrap(), "2026-11-01");
+    world.store().replace(&item, &Meter::default()).await.unwrap();
+    let token = world.open(secs(0)).await;
+    let next = world.refresh(&token, secs(60)).await.ok();
+    world.faults.queue_for_all_attempts("Query", &Fault::Refused);
+    let without = world.refresh(&next, secs(60)).await;
+    assert_eq!((without.status, without.header("x-quota-turns-used")), (429, None));
+    world.faults.clear();
+    let with = world.refresh(&next, secs(60)).await;
+    assert_eq!((with.status, with.header("x-quota-turns-used")), (429, Some("7")));
 }
 
 #[tokio::test]

@@ -91,6 +91,8 @@ macro_rules! contract_suite {
                 charges:
                     an_idle_charge_holds_up_to_the_moment_at_which_the_bucket_is_full,
                     a_busy_charge_holds_from_after_now_to_the_last_conforming_arrival,
+                    a_broken_bucket_is_mended_only_where_it_stands_as_it_was_found,
+                    of_64_racing_charges_that_mend_a_bucket_one_is_applied,
                     a_lost_charge_tells_what_stood_and_changes_nothing,
                     racing_charges_are_all_counted,
                     racing_charges_stop_at_the_last_conforming_arrival,
@@ -107,6 +109,7 @@ macro_rules! contract_suite {
                     a_transaction_cancelled_for_another_reason_is_an_error_of_that_kind,
                     a_write_that_was_applied_without_an_answer_is_an_error,
                     a_call_that_is_not_answered_in_time_is_an_error,
+                    a_call_ends_when_its_meters_time_is_up_and_none_is_sent_afterwards,
                     a_put_whose_first_answer_is_lost_finds_itself_standing,
                     a_charge_whose_first_answer_is_lost_is_never_uncounted,
                     an_open_whose_first_answer_is_lost_is_stored,

@@ -158,7 +158,7 @@ pub async fn handle<S: Store, V: Verifier>(
     moment: &Moment,
     request: &Request,
 ) -> (Response<Body>, LogLine) {
-    let meter = Meter::default();
+    let meter = Meter::of_walk();
     let mut seen = None;
     let outcome = match response::Method::of(request) {
         response::Method::Post => response::Outcome::Walked(walk(app, moment, request, &meter, &mut seen).await),

@@ -169,7 +169,7 @@ struct Notes {
 
 /// Answers one request, and says what the log line is to say of it.
 pub async fn handle<S: Store>(app: &App<S>, moment: &Moment, request: &Request) -> (Response<Body>, LogLine) {
-    let meter = Meter::default();
+    let meter = Meter::of_walk();
     let mut notes = Notes::default();
     let client = client_of(request, app.front_door_secret.as_ref());
     let outcome = match response::Method::of(request) {
@@ -292,21 +292,17 @@ async fn item_read_strongly<S: Store>(
     profile.map_err(Failure::Profile)?.filter(is_there).ok_or(Failure::NoSuchUser)
 }
 
-/// What an access token of the product says: these claims and no other.
+/// What an access token of the product says beside whom it is for, by whom and for how long: these claims and no other.
 #[derive(Debug, Serialize)]
-struct AccessClaims<'a> {
-    sub: &'a Subject,
+pub struct OwnClaims<'a> {
+    /// The project, which the session's tenant names.
     #[serde(rename = "projectId")]
-    project_id: &'a str,
-    role: Option<&'a str>,
-    aud: &'a str,
-    iss: &'a str,
-    iat: i64,
-    exp: i64,
+    pub project_id: &'a str,
+    /// The user's role.
+    pub role: Option<&'a str>,
 }
 
-/// Mints the access token of a session that holds, with the policy's lifetime, though never past the session's end; and
-/// the successor of a refresh token that was rotated.
+/// Mints the access token of a session that holds, and the successor of a refresh token that was rotated.
 async fn tokens<S: Store>(
     app: &App<S>,
     moment: &Moment,
@@ -314,25 +310,18 @@ async fn tokens<S: Store>(
     user: &User,
 ) -> Result<Tokens, SigningError> {
     let Policy { authority, access, .. } = &app.policy;
-    let claims = session.claims();
-    let access_claims = AccessClaims {
-        sub: &claims.sub,
-        project_id: project_of(&claims.tenant),
-        role: user.role(),
-        aud: &access.audience,
-        iss: &authority.issuer,
-        iat: moment.now.secs(),
-        exp: moment.now.plus(access.lifetime).secs().min(claims.session_expires_at),
-    };
+    let own = OwnClaims { project_id: project_of(&session.claims().tenant), role: user.role() };
     let keys = app.keyring.current(moment.now).await;
     match session {
         Session::Proven(proven) => {
-            Ok(Tokens { access_token: access_token(proven, &access_claims, &keys)?, successor: None })
+            let access_token = access_token(proven, &own, &keys, authority, access, moment)?;
+            Ok(Tokens { access_token, successor: None })
         }
         Session::Rotated(rotated) => {
             let pair = mint(rotated, &keys, authority, access, moment)?;
             let successor = (pair.refresh_token().to_owned(), pair.refresh_expires_at().since(moment.now));
-            Ok(Tokens { access_token: access_token(rotated, &access_claims, &keys)?, successor: Some(successor) })
+            let access_token = access_token(rotated, &own, &keys, authority, access, moment)?;
+            Ok(Tokens { access_token, successor: Some(successor) })
         }
     }
 }

@@ -206,8 +206,9 @@ const fn verdict_of(failure: &Failure) -> Verdict {
         },
         Failure::Prove(error) => match error {
             ProveError::Sealed(cause) => error_of_seal(*cause),
-            ProveError::Unknown | ProveError::Reused => &NOT_RECOGNIZED,
-            ProveError::Store(_) => &INTERNAL,
+            ProveError::Unknown | ProveError::Revoked(_) => &NOT_RECOGNIZED,
+            // As for `RotateError::Conflict`.
+            ProveError::Conflict | ProveError::Store(_) => &INTERNAL,
         },
         Failure::Rotate(error) => match error {
             RotateError::Sealed(cause) => error_of_seal(*cause),
@@ -281,19 +282,26 @@ const fn words(outcome: &Outcome) -> (&'static str, Option<&'static str>) {
         Failure::Prove(error) => match error {
             ProveError::Sealed(cause) => ("refused", Some(cause.as_str())),
             ProveError::Unknown => ("refused", Some("unknown_generation")),
-            ProveError::Reused => ("revoked", Some(Cause::Reuse.as_str())),
+            ProveError::Revoked(revocation) => ("revoked", Some(words_of_revocation(*revocation))),
+            ProveError::Conflict => ("refused", Some("conflict")),
             ProveError::Store(_) => ("failed", Some("store")),
         },
         Failure::Rotate(error) => match error {
             RotateError::Sealed(cause) => ("refused", Some(cause.as_str())),
-            RotateError::Revoked(Revocation::Reuse(lag)) => ("revoked", Some(lag.as_str())),
-            RotateError::Revoked(Revocation::UnknownGeneration) => ("revoked", Some("unknown_generation")),
+            RotateError::Revoked(revocation) => ("revoked", Some(words_of_revocation(*revocation))),
             RotateError::Conflict => ("refused", Some("conflict")),
             RotateError::Store(_) => ("failed", Some("store")),
         },
         Failure::NoSuchUser => ("refused", Some("no_such_user")),
         Failure::Profile(_) => ("failed", Some("profile")),
         Failure::Signing(_) => ("failed", Some("signing")),
+    }
+}
+
+const fn words_of_revocation(revocation: Revocation) -> &'static str {
+    match revocation {
+        Revocation::Reuse(lag) => lag.as_str(),
+        Revocation::UnknownGeneration => "unknown_generation",
     }
 }
 

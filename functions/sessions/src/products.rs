@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rondo_shared::config::{Common, Reader};
 use rondo_shared::directory;
-use rondo_shared::identity::{Subject, Tenant};
+use rondo_shared::identity::Tenant;
 use rondo_shared::keyring::lifecycle::Lifetimes;
 use rondo_shared::keyring::source::{Keyring, KeyringSource};
 use rondo_shared::keyring::{KeyringError, ProductKeys};
@@ -17,7 +17,6 @@ use rondo_shared::session::Begun;
 use rondo_shared::store::{Meter, Store, StoreError};
 use rondo_shared::token::{SigningError, TokenAuthority, TokenForm};
 use rondo_shared::wire::cookies::CookieShape;
-use serde::Serialize;
 
 /// What opening a session asks of a product.
 #[derive(Clone, Debug)]
@@ -226,28 +225,8 @@ impl Product {
         let claims = begun.claims();
         let item = directory::profile(&claims.tenant, &claims.sub, true, store, meter).await?;
         let user = item.map(|item| replyke_refresh::user::User::from_item(&claims.sub, &item, moment.now));
-        let access_claims = ProjectAccessClaims {
-            sub: &claims.sub,
-            project_id: project,
-            role: user.as_ref().and_then(replyke_refresh::user::User::role),
-            aud: &access.audience,
-            iss: &authority.issuer,
-            iat: moment.now.secs(),
-            exp: moment.now.plus(access.lifetime).secs().min(claims.session_expires_at),
-        };
-        Ok(mint::access_token(begun, &access_claims, keys)?)
+        let role = user.as_ref().and_then(replyke_refresh::user::User::role);
+        let own = replyke_refresh::OwnClaims { project_id: project, role };
+        Ok(mint::access_token(begun, &own, keys, authority, access, moment)?)
     }
-}
-
-/// What an access token of a product with projects says: these claims and no other.
-#[derive(Debug, Serialize)]
-struct ProjectAccessClaims<'a> {
-    sub: &'a Subject,
-    #[serde(rename = "projectId")]
-    project_id: &'a str,
-    role: Option<&'a str>,
-    aud: &'a str,
-    iss: &'a str,
-    iat: i64,
-    exp: i64,
 }

@@ -108,7 +108,7 @@ pub enum Failure {
 
 /// Answers one request, and says what the log line is to say of it.
 pub async fn handle<S: Store>(app: &App<S>, moment: &Moment, request: &Request) -> (Response<Body>, LogLine) {
-    let meter = Meter::default();
+    let meter = Meter::of_walk();
     let mut seen = None;
     let outcome = match response::Method::of(request) {
         response::Method::Post => response::Outcome::Walked(walk(app, moment, request, &meter, &mut seen).await),

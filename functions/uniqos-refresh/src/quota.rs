@@ -29,9 +29,11 @@ struct Known {
 }
 
 impl Known {
-    /// Not for long, and never past the end of its billing period.
+    /// Not for long, never past the end of its billing period, and not where the clock was set back.
     fn holds_at(&self, now: Timestamp) -> bool {
-        now.since(self.read_at) < KEPT_FOR && self.quota.is_none_or(|quota| now < quota.resets_at)
+        self.read_at <= now
+            && now.since(self.read_at) < KEPT_FOR
+            && self.quota.is_none_or(|quota| now < quota.resets_at)
     }
 }
 
@@ -43,7 +45,7 @@ impl Default for QuotaMemory {
 
 impl QuotaMemory {
     /// The quota as it was read when limiting started, or as it is read now. Where it cannot be read the answer goes
-    /// without: a limit is no reason to fail.
+    /// without, and the next one tries again: a limit is no reason to fail, and a failure nothing to remember.
     pub async fn show<S: Store>(
         &self,
         tenant: &Tenant,
@@ -55,12 +57,16 @@ impl QuotaMemory {
         if let Some(known) = self.recall(org).filter(|known| known.holds_at(now)) {
             return known.quota;
         }
-        let quota = directory::quota(tenant, org, now, store, meter).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "the quota could not be read");
-            None
-        });
-        self.remember(org, Known { quota, read_at: now });
-        quota
+        match directory::quota(tenant, org, now, store, meter).await {
+            Ok(quota) => {
+                self.remember(org, Known { quota, read_at: now });
+                quota
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the quota could not be read");
+                None
+            }
+        }
     }
 
     fn recall(&self, org: &OrgKey) -> Option<Known> {

@@ -140,21 +140,21 @@ async fn leaked_keys_are_replaced_at_once_for_those_who_are_named() {
     assert_eq!(ring.states("uniqos"), [0, 2, 0]);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[tokio::test]
 async fn edits_at_once_follow_one_another() {
-    let ring = std::sync::Arc::new(Ring::new());
+    let ring = Ring::new();
     ring.run("init").await.unwrap();
-    let edits: Vec<_> = ["uniqos", "dreadnode", "elastic", "replyke"]
-        .map(|product| {
-            let ring = std::sync::Arc::clone(&ring);
-            tokio::spawn(async move { ring.run(&format!("publish --product {product}")).await.map(drop) })
-        })
-        .into_iter()
-        .collect();
-    for edit in edits {
-        edit.await.unwrap().unwrap();
-    }
-    for product in ["uniqos", "dreadnode", "elastic", "replyke"] {
+    let products = ["uniqos", "dreadnode", "elastic", "replyke"];
+    std::thread::scope(|scope| {
+        for product in products {
+            let ring = &ring;
+            scope.spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+                runtime.block_on(ring.run(&format!("publish --product {product}"))).unwrap();
+            });
+        }
+    });
+    for product in products {
         assert_eq!(ring.states(product), [2, 2, 0], "{product}");
     }
 }

@@ -66,7 +66,7 @@ impl Stack {
         let cli = Cli::try_parse_from(line.split_whitespace()).unwrap();
         match cli.command {
             Command::Operate(operation) => rondo::operate(&operation, &self.target, &mut input).await,
-            Command::Dev(_) | Command::Smoke => panic!("not an operation"),
+            Command::Dev(_) | Command::Smoke | Command::Keys(_) => panic!("not an operation"),
         }
     }
 

@@ -33,7 +33,7 @@ pub fn fresh(product: Option<&ProductDocument>, now: Timestamp) -> Result<Fresh,
         Some(Algorithm::RS256) => Jwk::Rsa(rs256::generate(drawn()?).map_err(NotGenerated::Rsa)?),
         Some(_) | None => ed25519()?,
     };
-    let mac = Jwk::Symmetric { k: URL_SAFE_NO_PAD.encode(drawn()?) };
+    let mac = Jwk::Symmetric { k: URL_SAFE_NO_PAD.encode(drawn()?.as_slice()) };
     Ok(Fresh { signing: named(signing, now)?, mac: named(mac, now)? })
 }
 
@@ -43,7 +43,7 @@ fn ed25519() -> Result<Jwk, NoEntropy> {
     Ok(Jwk::Ed25519 {
         crv: ED25519.to_owned(),
         x: URL_SAFE_NO_PAD.encode(public.as_bytes()),
-        d: URL_SAFE_NO_PAD.encode(&*seed),
+        d: URL_SAFE_NO_PAD.encode(seed.as_slice()),
     })
 }
 

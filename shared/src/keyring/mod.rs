@@ -237,9 +237,9 @@ impl Key {
         self.algorithm
     }
 
-    /// What signs with it.
+    /// What signs with it. Not for everybody: tokens are minted from sessions that hold, by [`mint`](crate::mint) alone.
     #[must_use]
-    pub const fn encoding(&self) -> &EncodingKey {
+    pub(crate) const fn encoding(&self) -> &EncodingKey {
         &self.encoding
     }
 
@@ -397,7 +397,8 @@ fn parse_key(document: &KeyDocument, allowed: &[Algorithm]) -> Result<Key, Keyri
         }
     };
     let key = Key { kid: kid.clone(), state: *state, algorithm, encoding, decoding, public };
-    if key.state == KeyState::Active && !signs_what_it_verifies(&key) {
+    // A retired key signs nothing any more, and one whose halves differ is not to keep the others from being used.
+    if key.state != KeyState::Retired && !signs_what_it_verifies(&key) {
         return Err(invalid("its two halves do not belong together"));
     }
     Ok(key)
@@ -457,6 +458,7 @@ pub(crate) mod tests {
             ("/products/uniqos/mac/0/jwk/k", json!("c2hvcnQ"), "32 bytes"),
             ("/products/uniqos/mac/0/jwk/k", json!("!!"), "base64url"),
             ("/products/uniqos/signing/1/jwk/x", json!(URL_SAFE_NO_PAD.encode([7; 32])), "belong together"),
+            ("/products/uniqos/signing/2/jwk/x", json!(URL_SAFE_NO_PAD.encode([7; 32])), "belong together"),
             ("/products/uniqos/signing/1/jwk", json!({"kty": "oct", "k": D}), "used for"),
             ("/products/uniqos/signing/1/jwk/crv", json!("Ed448"), "not Ed25519"),
             ("/products/uniqos/signing/1/jwk/d", json!(5), "not a keyring"),

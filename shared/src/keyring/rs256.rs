@@ -111,7 +111,8 @@ impl rsa::rand_core::RngCore for Expanded {
 
     fn fill_bytes(&mut self, bytes: &mut [u8]) {
         for chunk in bytes.chunks_mut(32) {
-            let block = Sha256::new().chain_update(&*self.seed).chain_update(self.blocks.to_be_bytes()).finalize();
+            let block =
+                Sha256::new().chain_update(self.seed.as_slice()).chain_update(self.blocks.to_be_bytes()).finalize();
             self.blocks = self.blocks.wrapping_add(1);
             chunk.iter_mut().zip(block).for_each(|(byte, drawn)| *byte = drawn);
         }

@@ -12,14 +12,15 @@ use aws_sdk_secretsmanager::config::SharedHttpClient;
 use aws_sdk_secretsmanager::config::http::HttpResponse;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
+use aws_sdk_secretsmanager::operation::update_secret_version_stage::UpdateSecretVersionStageError;
 use tokio::sync::OnceCell;
 use ulid::Ulid;
 
 use super::{KeyringError, KeyringText};
 use crate::aws::{self, Endpoint, Patience};
 
-/// A reading comes on top of the three store operations that a walk makes at most (8.4 s), and together they stay under
-/// the functions' time-out of 10 s. A request makes one reading at most.
+/// A request makes one reading at most. It comes on top of the time that the store's part of a walk has
+/// ([`WALK_TIME`](crate::store::WALK_TIME)), and both together stay well below the functions' time-out of 10 s.
 const PATIENCE: Patience = Patience {
     connect: Duration::from_millis(500),
     // The service decrypts with KMS; its p99 is below a tenth of a second.
@@ -140,7 +141,11 @@ impl Secret {
             Ok(_) => Ok(Replaced::Stored),
             // The label is on another version than the one that was read; or on ours, and the answer that said so was
             // lost before the SDK asked again.
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_invalid_parameter_exception()) => {
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(UpdateSecretVersionStageError::is_invalid_parameter_exception) =>
+            {
                 let stands = self.standing().await?;
                 Ok(if stands.version.as_ref() == Some(&token) { Replaced::Stored } else { Replaced::Superseded })
             }
@@ -170,6 +175,7 @@ fn classify<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Strin
         SdkError::DispatchFailure(_) => "no connection".to_owned(),
         SdkError::ServiceError(service) => service.err().code().unwrap_or("an answer without a code").to_owned(),
         SdkError::ConstructionFailure(_) => "the request cannot be built".to_owned(),
-        _ => "an answer that cannot be read".to_owned(),
+        SdkError::ResponseError(_) => "an answer that cannot be read".to_owned(),
+        _ => "an error that the SDK does not name".to_owned(),
     }
 }

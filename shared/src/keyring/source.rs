@@ -179,10 +179,10 @@ impl<K> Keyring<K> {
     /// The keys, read again first if they have grown old. A failed reading keeps the ring that is there. While another
     /// request reads, nobody waits: the ring that is there is as good as it was.
     pub async fn current(&self, now: Timestamp) -> Arc<K> {
-        if self.is_older_than(REREAD_INTERVAL, now)
+        if self.is_due(REREAD_INTERVAL, now)
             && let Ok(_reading) = self.reading.try_lock()
         {
-            self.reread_if_older_than(REREAD_INTERVAL, now).await;
+            self.reread_if_due(REREAD_INTERVAL, now).await;
         }
         Arc::clone(&self.state().keys)
     }
@@ -196,7 +196,7 @@ impl<K> Keyring<K> {
         {
             // Whoever reads already may find the key: wait for them.
             let _reading = self.reading.lock().await;
-            self.reread_if_older_than(UNKNOWN_KID_INTERVAL, now).await;
+            self.reread_if_due(UNKNOWN_KID_INTERVAL, now).await;
         }
         let state = self.state();
         match &state.last_failure {
@@ -209,12 +209,12 @@ impl<K> Keyring<K> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn is_older_than(&self, interval: Duration, now: Timestamp) -> bool {
-        now.since(self.state().attempted_at) >= interval
+    fn is_due(&self, interval: Duration, now: Timestamp) -> bool {
+        is_due(self.state().attempted_at, interval, now)
     }
 
-    async fn reread_if_older_than(&self, interval: Duration, now: Timestamp) {
-        if !self.is_older_than(interval, now) {
+    async fn reread_if_due(&self, interval: Duration, now: Timestamp) {
+        if !self.is_due(interval, now) {
             return;
         }
         let read = self.source.read().await.and_then(|text| (self.parse)(text.as_str()));
@@ -231,6 +231,12 @@ impl<K> Keyring<K> {
             }
         }
     }
+}
+
+/// Whether the ring is to be read again: after the interval, and at once where the clock has been set back, since nobody
+/// can tell then how old the ring is.
+fn is_due(attempted_at: Timestamp, interval: Duration, now: Timestamp) -> bool {
+    now < attempted_at || now.since(attempted_at) >= interval
 }
 
 #[cfg(test)]
@@ -266,6 +272,19 @@ mod tests {
         write_with_next_mac_key_named(&ring, "m4");
         assert!(ring.ring.current(at(299)).await.mac.find("m4").is_none());
         assert!(ring.ring.current(at(300)).await.mac.find("m4").is_some());
+    }
+
+    #[tokio::test]
+    async fn a_ring_is_read_again_when_the_clock_has_been_set_back() {
+        let ring = ring("set-back");
+        write_with_next_mac_key_named(&ring, "m4");
+        assert!(ring.ring.after_unknown_kid(at(-3_600)).await.unwrap().mac.find("m4").is_some());
+        write_with_next_mac_key_named(&ring, "m5");
+        assert!(ring.ring.current(at(-3_601)).await.mac.find("m5").is_some());
+        // From there on it grows old as ever.
+        write_with_next_mac_key_named(&ring, "m6");
+        assert!(ring.ring.current(at(-3_302)).await.mac.find("m6").is_none());
+        assert!(ring.ring.current(at(-3_301)).await.mac.find("m6").is_some());
     }
 
     #[tokio::test]

@@ -4,6 +4,10 @@
 //! With emission interval T and burst B a request at `now` conforms if `tat <= now + (B-1)·T`, and moves `tat` to
 //! `max(tat, now) + T`. A conditional write cannot say `max`, so there are two forms: *idle* (`tat <= now`, or none)
 //! and *busy* (`now < tat`).
+//!
+//! No clock that is right leaves a `tat` after `now + B·T`. One that lies later was left by a clock that was wrong, and
+//! would lock its bucket for as long as that clock was ahead. Such a bucket is *broken*, and a third form mends it: it is
+//! taken to be as this instance last knew it.
 
 use std::time::Duration;
 
@@ -48,6 +52,10 @@ impl Limited {
     }
 }
 
+/// How far apart two clocks may be and still both be right. Lambda's are kept within a millisecond or two; a bucket that
+/// was emptied by a clock this much ahead is still an empty bucket, and not a broken one.
+const CLOCK_TOLERANCE: Duration = Duration::from_millis(250);
+
 fn millis(millis: i64) -> Duration {
     Duration::from_millis(u64::try_from(millis).unwrap_or(0))
 }
@@ -57,28 +65,39 @@ fn last_conforming(allowance: Allowance, now: Timestamp) -> Timestamp {
     now.plus(millis(allowance.full_millis().saturating_sub(allowance.emission_millis())))
 }
 
-/// The charge of a bucket that is full.
+/// Whether a right clock can have left this `tat`, so that it is worth believing.
 #[must_use]
-pub fn idle_form(allowance: Allowance, now: Timestamp) -> Charge {
-    Charge::Idle { now, to: now.plus(millis(allowance.emission_millis())) }
+pub fn is_credible(allowance: Allowance, tat: Timestamp, now: Timestamp) -> bool {
+    tat <= now.plus(millis(allowance.full_millis())).plus(CLOCK_TOLERANCE)
 }
 
-/// The charge of a bucket that is not full.
-#[must_use]
-pub fn busy_form(allowance: Allowance, now: Timestamp) -> Charge {
-    Charge::Busy { now, up_to: last_conforming(allowance, now), by_millis: allowance.emission_millis() }
-}
-
-/// The charge that fits a bucket in which `tat` stands.
+/// The charge that fits a bucket in which `stood` stands, in the hands of an instance that last knew `known` of it.
+///
+/// An arrival time only ever grows, so that what is known counts where less stands: then a wrong clock has set the bucket
+/// back. It is of use for that alone, and with right clocks changes nothing.
 ///
 /// # Errors
 /// [`Limited`] where none does.
-pub fn form_for(allowance: Allowance, tat: Option<Timestamp>, now: Timestamp) -> Result<Charge, Limited> {
-    match tat {
-        Some(tat) if tat > last_conforming(allowance, now) => Err(limited(allowance, tat, now)),
-        Some(tat) if tat > now => Ok(busy_form(allowance, now)),
-        Some(_) | None => Ok(idle_form(allowance, now)),
+pub fn form_for(
+    allowance: Allowance,
+    stood: Option<Timestamp>,
+    known: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<Charge, Limited> {
+    let credible = |tat: &Timestamp| is_credible(allowance, *tat, now);
+    let (sound, known) = (stood.filter(credible), known.filter(credible));
+    let tat = sound.max(known).unwrap_or(now).max(now);
+    if tat > last_conforming(allowance, now) {
+        return Err(limited(allowance, tat, now));
     }
+    let to = tat.plus(millis(allowance.emission_millis()));
+    Ok(match (stood, sound) {
+        (Some(stood), None) => Charge::Broken { stood, to },
+        (_, Some(sound)) if sound > now => {
+            Charge::Busy { now, up_to: last_conforming(allowance, now), by_millis: allowance.emission_millis() }
+        }
+        (_, Some(_) | None) => Charge::Idle { now, to },
+    })
 }
 
 /// The whole step, for a bucket in memory: the new `tat` and what is left.
@@ -86,31 +105,26 @@ pub fn form_for(allowance: Allowance, tat: Option<Timestamp>, now: Timestamp) ->
 /// # Errors
 /// [`Limited`] where the bucket is empty; its `tat` stays as it is.
 pub fn take(allowance: Allowance, tat: Option<Timestamp>, now: Timestamp) -> Result<(Timestamp, Balance), Limited> {
-    let tat = match form_for(allowance, tat, now)? {
-        Charge::Idle { to, .. } => to,
+    let tat = match form_for(allowance, tat, None, now)? {
+        Charge::Idle { to, .. } | Charge::Broken { to, .. } => to,
         Charge::Busy { by_millis, .. } => tat.unwrap_or(now).plus(millis(by_millis)),
     };
-    Ok((tat, balance(allowance, tat, now)))
+    Ok((tat, balance(allowance, Some(tat), now)))
 }
 
-/// What is left once `tat` stands.
+/// What is left once `tat` stands: all of it where nothing does, or nothing credible.
 #[must_use]
-pub fn balance(allowance: Allowance, tat: Timestamp, now: Timestamp) -> Balance {
-    let free = allowance.full_millis().saturating_sub(tat.millis().saturating_sub(now.millis()));
+pub fn balance(allowance: Allowance, tat: Option<Timestamp>, now: Timestamp) -> Balance {
+    let full_at = tat.filter(|tat| is_credible(allowance, *tat, now)).unwrap_or(now).max(now);
+    let free = allowance.full_millis().saturating_sub(full_at.millis().saturating_sub(now.millis()));
     let remaining = u32::try_from(free.div_euclid(allowance.emission_millis())).unwrap_or(0);
-    Balance { limit: allowance.burst(), remaining: remaining.min(allowance.burst()), full_at: tat }
+    Balance { limit: allowance.burst(), remaining: remaining.min(allowance.burst()), full_at }
 }
 
 fn limited(allowance: Allowance, tat: Timestamp, now: Timestamp) -> Limited {
     let ahead = millis(allowance.full_millis().saturating_sub(allowance.emission_millis()));
     let retry_at = Timestamp::from_millis(tat.millis().saturating_sub(crate::moment::millis_of(ahead)));
     Limited { limit: allowance.burst(), full_at: tat, retry_at, now }
-}
-
-/// The same refusal, asked at another instant; `None` once a request would be let in.
-#[must_use]
-pub fn still_limited(allowance: Allowance, tat: Timestamp, now: Timestamp) -> Option<Limited> {
-    (tat > last_conforming(allowance, now)).then(|| limited(allowance, tat, now))
 }
 
 /// When the bucket's item may be deleted: no `tat` that this request can leave lies later.
@@ -157,14 +171,14 @@ mod tests {
     #[test]
     fn a_bucket_is_idle_from_the_moment_at_which_it_is_full_again() {
         let five = allowance(5, 1_000);
-        let is_idle = |now| matches!(form_for(five, Some(at(1_000)), at(now)), Ok(Charge::Idle { .. }));
+        let is_idle = |now| matches!(form_for(five, Some(at(1_000)), None, at(now)), Ok(Charge::Idle { .. }));
         assert_eq!((is_idle(999), is_idle(1_000), is_idle(1_001)), (false, true, true));
     }
 
     #[test]
     fn retry_after_is_whole_seconds_rounded_up() {
         let one = allowance(1, 10_000);
-        let ask = |now| still_limited(one, at(10_000), at(now)).map(|l| l.retry_after_secs());
+        let ask = |now| form_for(one, Some(at(10_000)), None, at(now)).err().map(|l| l.retry_after_secs());
         assert_eq!([ask(0), ask(1), ask(8_999), ask(9_999), ask(10_000)], [Some(10), Some(10), Some(2), Some(1), None]);
     }
 

@@ -17,17 +17,6 @@ const CAPACITY: NonZeroUsize = NonZeroUsize::new(4_096).unwrap();
 #[derive(Debug)]
 pub(super) struct StoreBuckets(Mutex<LruCache<Key, Timestamp>>);
 
-/// What to expect of a bucket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Guess {
-    /// Known to be empty until its time comes: an arrival time only ever grows.
-    Limited(Limited),
-    /// It was charged lately.
-    Busy,
-    /// Nothing is known of it, or it must be full again.
-    Idle,
-}
-
 impl Default for StoreBuckets {
     fn default() -> Self {
         Self(Mutex::new(LruCache::new(CAPACITY)))
@@ -35,21 +24,21 @@ impl Default for StoreBuckets {
 }
 
 impl StoreBuckets {
-    pub(super) fn guess(&self, bucket: &Key, allowance: Allowance, now: Timestamp) -> Guess {
+    /// What is known of a bucket. One that no right clock can have left, since ours has been set back, is nothing.
+    pub(super) fn known(&self, bucket: &Key, allowance: Allowance, now: Timestamp) -> Option<Timestamp> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match known.get(bucket) {
-            Some(tat) if *tat > now => gcra::still_limited(allowance, *tat, now).map_or(Guess::Busy, Guess::Limited),
-            Some(_) | None => Guess::Idle,
+        known.get(bucket).copied().filter(|tat| gcra::is_credible(allowance, *tat, now))
+    }
+
+    /// Remembers what stands in a bucket, unless no right clock can have left it. An arrival time only ever grows: where
+    /// less stands than is known, a wrong clock has set the bucket back, and what is known stays.
+    pub(super) fn remember(&self, bucket: &Key, allowance: Allowance, tat: Timestamp, now: Timestamp) {
+        let is_credible = |tat: &Timestamp| gcra::is_credible(allowance, *tat, now);
+        let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = buckets.get(bucket).copied().filter(is_credible);
+        if let Some(tat) = Some(tat).filter(is_credible).max(known) {
+            buckets.put(bucket.clone(), tat);
         }
-    }
-
-    pub(super) fn balance(&self, bucket: &Key, allowance: Allowance, now: Timestamp) -> Balance {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        gcra::balance(allowance, known.peek(bucket).map_or(now, |tat| now.max(*tat)), now)
-    }
-
-    pub(super) fn remember(&self, bucket: &Key, tat: Timestamp) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).put(bucket.clone(), tat);
     }
 }
 
@@ -81,7 +70,7 @@ impl LocalBuckets {
     /// What is left in the bucket of `name`, which is not charged.
     pub fn balance(&self, name: &str, now: Timestamp) -> Balance {
         let buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        gcra::balance(self.allowance, buckets.peek(name).map_or(now, |tat| now.max(*tat)), now)
+        gcra::balance(self.allowance, buckets.peek(name).copied(), now)
     }
 }
 
@@ -100,6 +89,16 @@ mod tests {
         assert!(buckets.charge("192.0.2.1", at(999)).is_err());
         assert!(buckets.charge("192.0.2.2", at(999)).is_ok());
         assert!(buckets.charge("192.0.2.1", at(1_000)).is_ok());
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_locks_nobody_out() {
+        let buckets = LocalBuckets::new(Allowance::per_period(NonZeroU32::MIN, Duration::from_secs(1)));
+        let at = |secs| Timestamp::from_secs(secs);
+        assert!(buckets.charge("192.0.2.1", at(86_400)).is_ok());
+        assert_eq!(buckets.balance("192.0.2.1", at(0)).remaining, 1);
+        assert!(buckets.charge("192.0.2.1", at(0)).is_ok());
+        assert!(buckets.charge("192.0.2.1", at(0)).is_err());
     }
 
     #[test]

@@ -18,11 +18,11 @@ use crate::rotation::sealed::SealedFamilies;
 use crate::store::item::Cause;
 use crate::store::{Charged, Key, Meter, Store, StoreError};
 use crate::token::Presented;
-use memory::{Guess, StoreBuckets};
+use memory::StoreBuckets;
 
-/// A wrong guess of a bucket's form is answered with what stands; a right one can still lose once to a request in
-/// between. More means that the bucket is deleted and made anew under our hands.
-const CHARGE_ATTEMPTS: usize = 3;
+/// A wrong guess of a bucket's form is answered with what stands; a right one can still lose to a request in between, and
+/// the mending of a broken bucket to another's. More means that the bucket is made anew under our hands.
+const CHARGE_ATTEMPTS: usize = 4;
 
 /// A presented token that may go on: the second room of the walk.
 ///
@@ -90,7 +90,7 @@ impl Admission {
     /// What is left in a bucket as far as this instance knows: for an answer that tells it and was not charged, or whose
     /// charge is not known to have been applied.
     pub fn balance(&self, bucket: &Key, now: Timestamp) -> Balance {
-        self.buckets.balance(bucket, self.allowance, now)
+        gcra::balance(self.allowance, self.buckets.known(bucket, self.allowance, now), now)
     }
 
     /// Admits a presented token, charging `bucket` once: one write, one more where the bucket's form was guessed wrong,
@@ -126,28 +126,197 @@ impl Admission {
         now: Timestamp,
         meter: &Meter,
     ) -> Result<Balance, AdmitError> {
-        let mut guess = match self.buckets.guess(bucket, self.allowance, now) {
-            Guess::Limited(limited) => return Err(AdmitError::Limited { limited, from_memory: true }),
-            Guess::Idle => gcra::idle_form(self.allowance, now),
-            Guess::Busy => gcra::busy_form(self.allowance, now),
+        let allowance = self.allowance;
+        let known = self.buckets.known(bucket, allowance, now);
+        let form_for = |stood, from_memory| {
+            let form = gcra::form_for(allowance, stood, known, now);
+            form.map_err(|limited| AdmitError::Limited { limited, from_memory })
         };
+        // The first form supposes that what is known stands.
+        let mut form = form_for(known, true)?;
         for _ in 0..CHARGE_ATTEMPTS {
-            let expires_at = gcra::expires_at_secs(self.allowance, now);
-            let stood = match store.charge(bucket, guess, expires_at, meter).await? {
+            let expires_at = gcra::expires_at_secs(allowance, now);
+            let stood = match store.charge(bucket, form, expires_at, meter).await? {
                 Charged::Applied { tat } => {
-                    self.buckets.remember(bucket, tat);
-                    return Ok(gcra::balance(self.allowance, tat, now));
+                    self.buckets.remember(bucket, allowance, tat, now);
+                    return Ok(gcra::balance(allowance, Some(tat), now));
                 }
                 Charged::Failed { tat } => tat,
             };
             if let Some(tat) = stood {
-                self.buckets.remember(bucket, tat);
+                self.buckets.remember(bucket, allowance, tat, now);
             }
-            guess = match gcra::form_for(self.allowance, stood, now) {
-                Ok(charge) => charge,
-                Err(limited) => return Err(AdmitError::Limited { limited, from_memory: false }),
-            };
+            form = form_for(stood, false)?;
         }
         Err(AdmitError::Store(StoreError::Contended("the rate bucket changed under every attempt".to_owned())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Charge, Item, Opened, Put, Query, Usage};
+    use std::num::NonZeroU32;
+    use std::sync::Mutex;
+    use std::time::Duration;
+
+    /// A store with one bucket and nothing else.
+    #[derive(Default)]
+    struct OneBucket(Mutex<Option<Timestamp>>);
+
+    impl OneBucket {
+        fn tat(&self) -> Option<Timestamp> {
+            *self.0.lock().unwrap()
+        }
+    }
+
+    impl Store for OneBucket {
+        async fn charge(&self, _: &Key, charge: Charge, _: i64, meter: &Meter) -> Result<Charged, StoreError> {
+            let mut tat = self.0.lock().unwrap();
+            let next = match (charge, *tat) {
+                (Charge::Idle { now, to }, stood) if stood.is_none_or(|stood| stood <= now) => Some(to),
+                (Charge::Busy { now, up_to, by_millis }, Some(stood)) if now < stood && stood <= up_to => {
+                    Some(stood.plus(Duration::from_millis(by_millis.try_into().unwrap())))
+                }
+                (Charge::Broken { stood: found, to }, Some(stood)) if stood == found => Some(to),
+                (Charge::Idle { .. } | Charge::Busy { .. } | Charge::Broken { .. }, _) => None,
+            };
+            meter.write(1.0);
+            let Some(next) = next else { return Ok(Charged::Failed { tat: *tat }) };
+            *tat = Some(next);
+            Ok(Charged::Applied { tat: next })
+        }
+
+        async fn put_if_absent(&self, _: &Item, _: &Meter) -> Result<Put, StoreError> {
+            Err(nothing_else())
+        }
+
+        async fn query(&self, _: &Query, _: &Meter) -> Result<Vec<Item>, StoreError> {
+            Err(nothing_else())
+        }
+
+        async fn get(&self, _: &Key, _: bool, _: &Meter) -> Result<Option<Item>, StoreError> {
+            Err(nothing_else())
+        }
+
+        async fn open(&self, _: &Key, _: &[Item], _: &Meter) -> Result<Opened, StoreError> {
+            Err(nothing_else())
+        }
+
+        async fn replace(&self, _: &Item, _: &Meter) -> Result<(), StoreError> {
+            Err(nothing_else())
+        }
+    }
+
+    fn nothing_else() -> StoreError {
+        StoreError::Unavailable("it has a bucket and nothing else".to_owned())
+    }
+
+    const DAY: i64 = 86_400_000;
+    const INSTANCES: usize = 4;
+
+    /// What the products' buckets allow: 100 a second, 10 a minute, 50 in five minutes.
+    fn allowances() -> [Allowance; 3] {
+        [(100, 1), (10, 60), (50, 300)]
+            .map(|(limit, secs)| Allowance::per_period(NonZeroU32::new(limit).unwrap(), Duration::from_secs(secs)))
+    }
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(1_795_341_600_000 + millis)
+    }
+
+    fn key() -> Key {
+        Key { pk: "RATE#p#k".to_owned(), sk: "BUCKET".to_owned() }
+    }
+
+    /// Requests every `gap` milliseconds, dealt to four instances whose clocks are this much ahead. When each was let in.
+    async fn let_in(allowance: Allowance, ahead: [i64; INSTANCES], gap: i64, requests: i64) -> Vec<i64> {
+        let (store, mut admitted) = (OneBucket::default(), Vec::new());
+        let instances = ahead.map(|ahead| (ahead, Admission::new(allowance)));
+        let mut dealt = 7_u32;
+        for n in 0..requests {
+            dealt = dealt.wrapping_mul(1_103_515_245).wrapping_add(12_345);
+            let (ahead, instance) = &instances[usize::try_from(dealt >> 16).unwrap() % INSTANCES];
+            let now = at(n * gap + ahead);
+            match instance.charge(&key(), &store, now, &Meter::default()).await {
+                Ok(_) => admitted.push(n * gap),
+                Err(AdmitError::Limited { .. }) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+        admitted
+    }
+
+    /// The most that was let in over any interval, over what is promised for it.
+    fn worst(allowance: Allowance, admitted: &[i64]) -> f64 {
+        let mut worst: f64 = 0.0;
+        for (i, from) in admitted.iter().enumerate() {
+            for (j, to) in admitted.iter().enumerate().skip(i) {
+                let promised = i64::from(allowance.burst()) + (to - from) / allowance.emission_millis();
+                worst = worst
+                    .max(f64::from(u32::try_from(j - i + 1).unwrap()) / f64::from(i32::try_from(promised).unwrap()));
+            }
+        }
+        worst
+    }
+
+    #[tokio::test]
+    async fn clocks_that_are_right_let_through_the_burst_and_the_rate_and_no_more() {
+        for allowance in allowances() {
+            let gap = (allowance.emission_millis() / 7).max(1);
+            let worst = worst(allowance, &let_in(allowance, [0; INSTANCES], gap, 2_000).await);
+            assert!(worst <= 1.0 && worst > 0.9, "{allowance:?}: {worst}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_wrong_locks_nobody_out() {
+        for ahead in [5_000, -5_000, DAY, -DAY] {
+            for allowance in allowances() {
+                // Half of what is allowed, so that nobody has a reason to be refused.
+                let gap = allowance.emission_millis() * 2;
+                let admitted = let_in(allowance, [ahead, 0, 0, 0], gap, 1_000).await;
+                assert_eq!(admitted.len(), 1_000, "{ahead} ms ahead, {allowance:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_wrong_lets_little_more_through() {
+        for ahead in [5_000, -5_000, DAY, -DAY] {
+            for allowance in allowances() {
+                for gap in [allowance.emission_millis() / 10, allowance.emission_millis() / 2] {
+                    let worst = worst(allowance, &let_in(allowance, [ahead, 0, 0, 0], gap, 2_000).await);
+                    assert!(worst <= 3.0, "{ahead} ms ahead, {allowance:?}: {worst} times what is promised");
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_bucket_left_a_day_ahead_is_mended_by_the_next_request_and_not_remembered() {
+        for allowance in allowances() {
+            let (store, instance, meter) =
+                (OneBucket(Mutex::new(Some(at(DAY)))), Admission::new(allowance), Meter::default());
+            let balance = instance.charge(&key(), &store, at(0), &meter).await.unwrap();
+            assert_eq!((balance.remaining, balance.full_at), (allowance.burst() - 1, store.tat().unwrap()));
+            assert_eq!(store.tat(), Some(at(allowance.emission_millis())));
+            let guessed_and_mended = Usage { calls: 0, read_units: 0.0, write_units: 2.0 };
+            assert_eq!(meter.usage(), guessed_and_mended);
+            // A wrong clock again: what was found does not count, and what is known does.
+            *store.0.lock().unwrap() = Some(at(DAY));
+            let again = instance.charge(&key(), &store, at(0), &meter).await.unwrap();
+            assert_eq!(again.remaining, allowance.burst() - 2);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_instance_whose_own_clock_is_set_back_goes_on_at_once() {
+        for allowance in allowances() {
+            let (store, instance, meter) = (OneBucket::default(), Admission::new(allowance), Meter::default());
+            instance.charge(&key(), &store, at(DAY), &meter).await.unwrap();
+            let balance = instance.charge(&key(), &store, at(0), &meter).await.unwrap();
+            assert_eq!(balance.remaining, allowance.burst() - 1);
+        }
     }
 }

@@ -145,21 +145,47 @@ pub async fn rotate<S: Store>(
         }
         Decision::Refuse(Refusal::Conflict) => Err(RotateError::Conflict),
         Decision::Revoke(revocation) => {
-            let evidence = Evidence { presented: claims.generation, live: facts.live().number };
-            let cause = revocation.cause();
-            let seal = Seal {
-                sealed_at: moment.now,
-                cause,
-                evidence: Some(evidence),
-                client: client.clone(),
-                request_id: moment.request_id.to_string(),
-            };
-            let session_expires_at = Timestamp::from_secs(claims.session_expires_at);
-            family::seal(&claims.tenant, claims.sid, &seal, session_expires_at, store, meter).await?;
-            sealed.remember(claims.sid, cause);
-            Err(RotateError::Revoked(revocation))
+            let live = facts.live().number;
+            match end_family(&admitted, revocation.cause(), live, sealed, store, moment, meter).await? {
+                Ending::Ours => Err(RotateError::Revoked(revocation)),
+                Ending::Anothers(cause) => Err(RotateError::Sealed(cause)),
+            }
         }
     }
+}
+
+/// Whose seal ended a family.
+enum Ending {
+    /// The one that this request put.
+    Ours,
+    /// One that stood before: the family ended for that one's cause.
+    Anothers(Cause),
+}
+
+/// Ends the family of an admitted token, unless another has, and remembers why it ended. `live` is the newest generation
+/// known to stand.
+async fn end_family<S: Store>(
+    admitted: &Admitted,
+    cause: Cause,
+    live: u32,
+    sealed: &SealedFamilies,
+    store: &S,
+    moment: &Moment,
+    meter: &Meter,
+) -> Result<Ending, StoreError> {
+    let claims = admitted.presented().claims();
+    let seal = Seal {
+        sealed_at: moment.now,
+        cause,
+        evidence: Some(Evidence { presented: claims.generation, live }),
+        client: admitted.presented().client().clone(),
+        request_id: moment.request_id.to_string(),
+    };
+    let session_expires_at = Timestamp::from_secs(claims.session_expires_at);
+    let standing = family::seal(&claims.tenant, claims.sid, &seal, session_expires_at, store, meter).await?;
+    sealed.remember(claims.sid, standing.cause);
+    // Ours may be found standing too, where the SDK retried the put and its first answer was lost.
+    Ok(if standing.request_id == seal.request_id { Ending::Ours } else { Ending::Anothers(standing.cause) })
 }
 
 /// The generation that this request would put.

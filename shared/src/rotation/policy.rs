@@ -7,6 +7,9 @@ use crate::moment::Timestamp;
 /// With the grace window off: how long a second request for one token is taken for a race (nothing is revoked, the
 /// client is told to try again). Longer than any honest pair of requests sent at once, too short for a theft to be
 /// mistaken for one.
+///
+/// It is measured between two instances' clocks, as every window is. A slot that lies ahead of the request's clock is no
+/// time old, so that a clock that is ahead prolongs the conflict by as much; one that is two seconds behind leaves none.
 pub const CONFLICT_WINDOW: Duration = Duration::from_secs(2);
 /// The longest grace window that a deployment may set. A stolen token goes unnoticed for this long at most after the
 /// victim has rotated it.
@@ -17,7 +20,9 @@ pub const GRACE_WINDOW_MAX: Duration = Duration::from_mins(1);
 pub enum Grace {
     /// Never.
     Off,
-    /// For a time after the rotation.
+    /// For a time after the rotation, which begins at the rotating request's own reading of the clock. A slow store can
+    /// keep that request's answer back for [`WALK_TIME`](crate::store::WALK_TIME) (4 s), so that a window under some 5 s
+    /// can be over before its client has heard that it should retry.
     Window(Duration),
     /// Until the successor has itself been rotated, and for a time at most.
     UntilSuccessorUsed {

@@ -1,12 +1,16 @@
 //! Proving a session without rotating it, for a product whose clients keep one refresh token: the same query, no put. A
 //! session lives until it is sealed or expires, and every call asks the store.
+//!
+//! A family may have been rotated all the same, by a client that keeps its token in a cookie. Then what is presented here
+//! is a retired token, and [`decide`] judges it as it does there: believed for its own window, and no longer.
 
-use super::policy::{Grace, RotationPolicy};
-use super::{SealedFamilies, family};
+use super::decide::{Decision, Facts, Refusal, Revocation, Slot, decide};
+use super::policy::RotationPolicy;
+use super::{Ending, SealedFamilies, end_family, family, note_reissue};
 use crate::limit::Admitted;
-use crate::moment::{Moment, Timestamp};
-use crate::store::item::{Cause, Evidence, Generation, Seal};
-use crate::store::{Meter, Store, StoreError};
+use crate::moment::Moment;
+use crate::store::item::{Cause, Generation};
+use crate::store::{Key, Meter, Store, StoreError, keys};
 use crate::token::Claims;
 
 /// A session that the store knows to be live: what stands in for `Rotated` where nothing is rotated.
@@ -46,27 +50,22 @@ pub enum ProveError {
     /// The store does not know the token's generation. Nothing is written: without rotation nobody can have gone on.
     #[error("the session is unknown")]
     Unknown,
-    /// The family was rotated after all, by a client that keeps its token in a cookie, and this token's window is over:
-    /// the family is sealed now.
+    /// The family was rotated after all, and the return of this retired token has just ended it.
     #[error("the family was revoked")]
-    Reused,
+    Revoked(Revocation),
+    /// The family was rotated a moment ago, by this very token, and the grace window is off; nothing was changed.
+    #[error("another request is rotating this token")]
+    Conflict,
     /// The store gave no answer.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// What the newest generations say of a token that is not to be rotated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
-    Live,
-    Reused,
-    Unknown,
-}
-
-/// Proves an admitted token: 1 RRU, and 1 WRU where a reuse is found.
+/// Proves an admitted token: 1 RRU. A retired one of a family that was rotated costs 1 RRU more where it is two or more
+/// generations behind, and 1 WRU where it ends the family or is served to another client than the one that rotated.
 ///
 /// # Errors
-/// [`ProveError`]; only [`ProveError::Store`] may pass.
+/// [`ProveError`]; only [`ProveError::Conflict`] and [`ProveError::Store`] may pass.
 pub async fn prove<S: Store>(
     admitted: Admitted,
     policy: &RotationPolicy,
@@ -76,118 +75,63 @@ pub async fn prove<S: Store>(
     meter: &Meter,
 ) -> Result<Proven, ProveError> {
     let claims = admitted.presented().claims();
-    let newest = store.query(&family::newest_two(&claims.tenant, claims.sid), meter).await?;
-    let (seal, generations) = family::read_newest(&newest)?;
+    let items = store.query(&family::newest_two(&claims.tenant, claims.sid), meter).await?;
+    let (seal, newest) = family::read_newest(&items)?;
     if let Some(seal) = seal {
         sealed.remember(claims.sid, seal.cause);
         return Err(ProveError::Sealed(seal.cause));
     }
-    match judge(claims, &generations, policy, moment.now) {
-        Standing::Live => Ok(Proven { admitted }),
-        Standing::Unknown => Err(ProveError::Unknown),
-        Standing::Reused => {
-            let live = generations.first().map_or(claims.generation, |newest| newest.number);
-            let seal = Seal {
-                sealed_at: moment.now,
-                cause: Cause::Reuse,
-                evidence: Some(Evidence { presented: claims.generation, live }),
-                client: admitted.presented().client().clone(),
-                request_id: moment.request_id.to_string(),
+    let live = match newest.first() {
+        Some(live) if live.number > claims.generation => live.number,
+        Some(live) if live.number == claims.generation && live.gid == claims.gid => return Ok(Proven { admitted }),
+        Some(_) | None => return Err(ProveError::Unknown),
+    };
+    let decision = match successor(claims, &newest, store, meter).await? {
+        Some(slot) => {
+            let facts = Facts {
+                number: claims.generation,
+                gid: &claims.gid,
+                client: admitted.presented().client(),
+                seal: None,
+                slot: &Slot::Anothers(slot),
+                newest: &newest,
             };
-            let session_expires_at = Timestamp::from_secs(claims.session_expires_at);
-            family::seal(&claims.tenant, claims.sid, &seal, session_expires_at, store, meter).await?;
-            sealed.remember(claims.sid, Cause::Reuse);
-            Err(ProveError::Reused)
+            decide(&facts, policy, moment.now)
+        }
+        // A gap in the line: somebody deleted what was there.
+        None => Decision::Revoke(Revocation::UnknownGeneration),
+    };
+    match decision {
+        Decision::Reissue { another_client } => {
+            if another_client {
+                note_reissue(&admitted, store, moment, meter).await?;
+            }
+            Ok(Proven { admitted })
+        }
+        Decision::Refuse(Refusal::Sealed(cause)) => Err(ProveError::Sealed(cause)),
+        // Never: nothing was put, so that no slot is ours.
+        Decision::Rotate => Err(ProveError::Unknown),
+        Decision::Refuse(Refusal::Conflict) => Err(ProveError::Conflict),
+        Decision::Revoke(revocation) => {
+            match end_family(&admitted, revocation.cause(), live, sealed, store, moment, meter).await? {
+                Ending::Ours => Err(ProveError::Revoked(revocation)),
+                Ending::Anothers(cause) => Err(ProveError::Sealed(cause)),
+            }
         }
     }
 }
 
-/// The newest generation must be the token's own, or its successor within the window. Of an older one nothing tells
-/// whether its line is unbroken, and its window may be over: it is taken for a reuse.
-fn judge(claims: &Claims, newest: &[Generation], policy: &RotationPolicy, now: Timestamp) -> Standing {
-    match newest {
-        [live, ..] if live.number == claims.generation && live.gid == claims.gid => Standing::Live,
-        [live, before, ..] if before.number == claims.generation && before.gid == claims.gid => {
-            let window = match policy.grace {
-                Grace::Off => std::time::Duration::ZERO,
-                Grace::Window(window) | Grace::UntilSuccessorUsed { at_most: window } => window,
-            };
-            if now.since(live.minted_at) < window { Standing::Live } else { Standing::Reused }
-        }
-        [live, ..] if live.number > claims.generation => Standing::Reused,
-        [_, ..] | [] => Standing::Unknown,
+/// What retired the token, and anchors its window: among the newest two, or read for it.
+async fn successor<S: Store>(
+    claims: &Claims,
+    newest: &[Generation],
+    store: &S,
+    meter: &Meter,
+) -> Result<Option<Generation>, StoreError> {
+    let number = claims.generation.saturating_add(1);
+    if let Some(found) = newest.iter().find(|generation| generation.number == number) {
+        return Ok(Some(found.clone()));
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::identity::{Client, FamilyId, Subject, Tenant};
-    use crate::moment::Nonce;
-    use std::time::Duration;
-    use ulid::Ulid;
-
-    const MINTED_AT: Timestamp = Timestamp::from_millis(1_000_000);
-
-    fn generation(number: u32) -> Generation {
-        Generation {
-            number,
-            gid: Nonce::from_text(format!("gid-{number}")),
-            parent: None,
-            attempt: Nonce::from_text("a"),
-            minted_at: MINTED_AT,
-            token_expires_at: MINTED_AT,
-            client: Client::new(None, ""),
-            request_id: String::new(),
-            opening: None,
-        }
-    }
-
-    fn judged(newest: &[Generation], age_millis: i64) -> Standing {
-        let claims = Claims {
-            iss: String::new(),
-            aud: String::new(),
-            sub: Subject::new("u").unwrap(),
-            exp: 0,
-            iat: 0,
-            nbf: None,
-            jti: Nonce::from_text("j"),
-            sid: FamilyId::new(Ulid::nil()),
-            generation: 3,
-            gid: Nonce::from_text("gid-3"),
-            tenant: Tenant::new("t").unwrap(),
-            org: None,
-            client_id: None,
-            session_expires_at: 0,
-        };
-        let policy = RotationPolicy {
-            grace: Grace::Window(Duration::from_secs(30)),
-            idle: Duration::ZERO,
-            absolute: Duration::ZERO,
-            amnesty: None,
-        };
-        judge(&claims, newest, &policy, Timestamp::from_millis(MINTED_AT.millis() + age_millis))
-    }
-
-    #[test]
-    fn a_session_is_live_while_the_tokens_own_generation_is_the_newest() {
-        assert_eq!(judged(&[generation(3)], 0), Standing::Live);
-        assert_eq!(judged(&[generation(3), generation(2)], i64::MAX / 2), Standing::Live);
-    }
-
-    #[test]
-    fn a_token_that_was_rotated_is_believed_within_its_window_and_a_reuse_after() {
-        let newest = [generation(4), generation(3)];
-        let at = |age| judged(&newest, age);
-        assert_eq!([at(29_999), at(30_000), at(30_001)], [Standing::Live, Standing::Reused, Standing::Reused]);
-        assert_eq!(judged(&[generation(5), generation(4)], 0), Standing::Reused);
-    }
-
-    #[test]
-    fn a_generation_that_does_not_stand_is_unknown() {
-        let stranger = Generation { gid: Nonce::from_text("other"), ..generation(3) };
-        for newest in [vec![], vec![generation(2)], vec![stranger]] {
-            assert_eq!(judged(&newest, 0), Standing::Unknown);
-        }
-    }
+    let key = Key { pk: keys::family(&claims.tenant, claims.sid), sk: keys::generation(number) };
+    store.get(&key, true, meter).await?.as_ref().map(Generation::from_item).transpose()
 }

@@ -29,17 +29,19 @@ pub use crate::aws::Endpoint;
 use crate::aws::{self, Patience};
 use crate::moment::Timestamp;
 
-/// A walk makes at most three operations in sequence (bucket, round trip, seal or note), which together stay under the
-/// functions' time-out of 10 s, so that a slow store is answered by us and not by the gateway.
+/// A walk makes several operations in sequence, and what bounds them together is [`WALK_TIME`](super::WALK_TIME), which
+/// each stays well below.
 const PATIENCE: Patience = Patience {
     // Opening a connection takes longer than this only where there is nobody to answer.
     connect: Duration::from_millis(700),
     // The service's own p99 is two orders below; a lost packet costs one retry, not the request.
     attempt: Duration::from_millis(1_200),
+    // Time for two attempts that are not answered.
     operation: Duration::from_millis(2_800),
     attempts_max: 3,
     initial_backoff: Duration::from_millis(30),
 };
+const _: () = assert!(PATIENCE.operation.as_millis() < super::WALK_TIME.as_millis());
 
 /// The store on one DynamoDB table.
 #[derive(Clone, Debug)]
@@ -115,18 +117,15 @@ fn build_error(error: aws_sdk_dynamodb::error::BuildError) -> StoreError {
 
 impl Store for DynamoStore {
     async fn put_if_absent(&self, item: &Item, meter: &Meter) -> Result<Put, StoreError> {
-        meter.begin();
-        let sent = self
+        let request = self
             .client
             .put_item()
             .table_name(&self.table)
             .set_item(Some(to_attributes(item)))
             .condition_expression("attribute_not_exists(pk)")
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await;
-        match sent {
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        match meter.operation(request.send()).await? {
             Ok(output) => {
                 meter.write(units(output.consumed_capacity()));
                 Ok(Put::Stored)
@@ -148,7 +147,6 @@ impl Store for DynamoStore {
         expires_at_secs: i64,
         meter: &Meter,
     ) -> Result<Charged, StoreError> {
-        meter.begin();
         let request = self
             .client
             .update_item()
@@ -157,22 +155,28 @@ impl Store for DynamoStore {
             .expression_attribute_names("#tat", TAT)
             .expression_attribute_names("#exp", EXPIRES_AT)
             .expression_attribute_values(":exp", number(expires_at_secs))
-            .expression_attribute_values(":now", number(charge.now().millis()))
             .return_values(ReturnValue::UpdatedNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
         let request = match charge {
-            Charge::Idle { to, .. } => request
+            Charge::Idle { now, to } => request
                 .update_expression("SET #tat = :to, #exp = :exp")
                 .condition_expression("attribute_not_exists(#tat) OR #tat <= :now")
+                .expression_attribute_values(":now", number(now.millis()))
                 .expression_attribute_values(":to", number(to.millis())),
-            Charge::Busy { up_to, by_millis, .. } => request
+            Charge::Busy { now, up_to, by_millis } => request
                 .update_expression("SET #tat = #tat + :by, #exp = :exp")
                 .condition_expression("#tat > :now AND #tat <= :up_to")
+                .expression_attribute_values(":now", number(now.millis()))
                 .expression_attribute_values(":by", number(by_millis))
                 .expression_attribute_values(":up_to", number(up_to.millis())),
+            Charge::Broken { stood, to } => request
+                .update_expression("SET #tat = :to, #exp = :exp")
+                .condition_expression("#tat = :stood")
+                .expression_attribute_values(":stood", number(stood.millis()))
+                .expression_attribute_values(":to", number(to.millis())),
         };
-        match request.send().await {
+        match meter.operation(request.send()).await? {
             Ok(output) => {
                 meter.write(units(output.consumed_capacity()));
                 Ok(Charged::Applied { tat: tat_of(output.attributes().unwrap_or(&HashMap::new()))? })
@@ -203,10 +207,9 @@ impl Store for DynamoStore {
         let (mut items, mut start) = (Vec::new(), None);
         // The service ends a page at 1 MB, whatever the limit; each page brings one item at least.
         loop {
-            meter.begin();
             let missing = i32::from(query.limit).saturating_sub(i32::try_from(items.len()).unwrap_or(i32::MAX));
-            let page = request.clone().limit(missing).set_exclusive_start_key(start).send().await;
-            let page = page.map_err(|error| classify(&error))?;
+            let page = request.clone().limit(missing).set_exclusive_start_key(start).send();
+            let page = meter.operation(page).await?.map_err(|error| classify(&error))?;
             meter.read(units(page.consumed_capacity()));
             for item in page.items() {
                 items.push(from_attributes(Some(item))?);
@@ -219,23 +222,19 @@ impl Store for DynamoStore {
     }
 
     async fn get(&self, key: &Key, consistent: bool, meter: &Meter) -> Result<Option<Item>, StoreError> {
-        meter.begin();
-        let output = self
+        let request = self
             .client
             .get_item()
             .table_name(&self.table)
             .set_key(Some(to_key(key)))
             .consistent_read(consistent)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(|error| classify(&error))?;
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let output = meter.operation(request.send()).await?.map_err(|error| classify(&error))?;
         meter.read(units(output.consumed_capacity()));
         output.item().map(|item| from_attributes(Some(item))).transpose()
     }
 
     async fn open(&self, check: &Key, items: &[Item], meter: &Meter) -> Result<Opened, StoreError> {
-        meter.begin();
         let checked = ConditionCheck::builder()
             .table_name(&self.table)
             .set_key(Some(to_key(check)))
@@ -259,7 +258,7 @@ impl Store for DynamoStore {
                 .map_err(build_error)?;
             request = request.transact_items(TransactWriteItem::builder().put(put).build());
         }
-        match request.send().await {
+        match meter.operation(request.send()).await? {
             Ok(output) => {
                 meter.write(output.consumed_capacity().iter().map(|c| units(Some(c))).sum());
                 Ok(Opened::Stored)
@@ -276,16 +275,13 @@ impl Store for DynamoStore {
     }
 
     async fn replace(&self, item: &Item, meter: &Meter) -> Result<(), StoreError> {
-        meter.begin();
-        let output = self
+        let request = self
             .client
             .put_item()
             .table_name(&self.table)
             .set_item(Some(to_attributes(item)))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(|error| classify(&error))?;
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let output = meter.operation(request.send()).await?.map_err(|error| classify(&error))?;
         meter.write(units(output.consumed_capacity()));
         Ok(())
     }

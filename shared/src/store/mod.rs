@@ -14,7 +14,8 @@
 //! 5. **Order.** [`Store::query`] returns items in the byte order of their sort keys, or exactly reversed, within the
 //!    bounds given (both included), never more than its limit, and fewer only if there are no more.
 //! 6. **Charges do not get lost.** Racing [`Store::charge`] calls on one bucket are applied one after another; each
-//!    acknowledged one is in the arrival time that later ones see.
+//!    acknowledged one is in the arrival time that later ones see. Of racing ones that mend a broken bucket, one is
+//!    applied.
 //! 7. **All or nothing.** [`Store::open`] puts all of its items or none, and only if its checks hold at that instant.
 //! 8. **An unknown outcome is an error.** If a write may or may not have been applied, the answer is a
 //!    [`StoreError`], never an outcome. Such a write may still be applied later; every write of the walk carries a
@@ -23,6 +24,7 @@
 //! 10. **Expiry decides nothing.** Items past their `expires_at` may be returned, or be gone, at any time.
 //! 11. **Every call is metered**, the failed ones too: number of calls, read units and write units as the store
 //!     reports them.
+//! 12. **Every call ends when its meter's time is up**, with [`StoreError::TimedOut`], and none is sent afterwards.
 //!
 //! There is no delete and no scan: functions may do neither.
 
@@ -33,6 +35,9 @@ pub mod table;
 
 use std::future::Future;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
 
 use crate::moment::Timestamp;
 pub use item::{Item, Value};
@@ -66,16 +71,13 @@ pub enum Charge {
         /// By how much `tat` grows.
         by_millis: i64,
     },
-}
-
-impl Charge {
-    /// The moment at which the charge is made.
-    #[must_use]
-    pub const fn now(self) -> Timestamp {
-        match self {
-            Self::Idle { now, .. } | Self::Busy { now, .. } => now,
-        }
-    }
+    /// Of a bucket whose `tat` no right clock can have left: it becomes `to`, if it is still `stood`.
+    Broken {
+        /// What was found to stand.
+        stood: Timestamp,
+        /// What `tat` becomes.
+        to: Timestamp,
+    },
 }
 
 /// The outcome of a [`Charge`].
@@ -150,9 +152,18 @@ pub enum StoreError {
     },
 }
 
-/// What one request has cost so far. Filled by the store, call by call, failed ones included.
+/// How long the store's part of one walk may take: all of its calls together, from the first to the last.
+///
+/// A walk is decided at its one reading of the clock, and a successor's grace window begins there. What is answered late
+/// is cut off the time that the client has for a retry, so that this must be well below the default grace windows (10 s)
+/// and below the functions' time-out (10 s in `template.yaml`): it is we who answer, and not the gateway. It is long
+/// enough for one call to use all of its own time ([`dynamo`]'s 2.8 s) and the others to be answered as usual.
+pub const WALK_TIME: Duration = Duration::from_secs(4);
+
+/// What one request has cost so far, and how long it may go on. Filled by the store, call by call, failed ones included.
 #[derive(Debug, Default)]
 pub struct Meter {
+    ends_at: Option<Instant>,
     calls: AtomicU32,
     read_half_units: AtomicU64,
     write_half_units: AtomicU64,
@@ -170,9 +181,35 @@ pub struct Usage {
 }
 
 impl Meter {
-    /// Notes that an operation begins.
-    pub fn begin(&self) {
-        self.calls.fetch_add(1, Ordering::Relaxed);
+    /// For a walk that begins now, and has [`WALK_TIME`]. [`Meter::default`] sets no end: each call then has its own time
+    /// alone, as listings and tools need that make many.
+    #[must_use]
+    pub fn of_walk() -> Self {
+        Self::within(WALK_TIME)
+    }
+
+    /// For calls that begin now and have so much time together.
+    #[must_use]
+    pub fn within(time: Duration) -> Self {
+        Self { ends_at: Instant::now().checked_add(time), ..Self::default() }
+    }
+
+    /// Counts an operation and makes it, for as long as there is time.
+    ///
+    /// # Errors
+    /// [`StoreError::TimedOut`] where the time is up, before the operation was sent or while it was under way.
+    pub fn operation<F: Future>(&self, operation: F) -> impl Future<Output = Result<F::Output, StoreError>> {
+        // On the heap: an SDK's call is larger than all the rest of a walk.
+        let operation = Box::pin(operation);
+        async move {
+            self.calls.fetch_add(1, Ordering::Relaxed);
+            let Some(ends_at) = self.ends_at else { return Ok(operation.await) };
+            let time_is_up = || StoreError::TimedOut("the walk's time is up".to_owned());
+            if Instant::now() >= ends_at {
+                return Err(time_is_up());
+            }
+            timeout_at(ends_at, operation).await.map_err(|_| time_is_up())
+        }
     }
 
     /// Adds read units as the store reported them.

@@ -1,4 +1,4 @@
-//! Obligations 3 and 6, for rate buckets: the two forms at their boundaries, and that charges do not get lost.
+//! Obligations 3 and 6, for rate buckets: the three forms at their boundaries, and that charges do not get lost.
 
 use rondo_shared::moment::Timestamp;
 use rondo_shared::store::item::{EXPIRES_AT, TAT};
@@ -66,6 +66,41 @@ pub async fn a_busy_charge_holds_from_after_now_to_the_last_conforming_arrival(s
             assert_eq!(standing(&store, &bucket.key).await, Some(bucket), "tat = now {tat:+}");
         }
     }
+}
+
+pub async fn a_broken_bucket_is_mended_only_where_it_stands_as_it_was_found(stores: &impl Stores) {
+    let (store, day) = (stores.store(), 86_400_000);
+    let broken = Charge::Broken { stood: at(day), to: at(100) };
+    for (tat, applied) in [(day - 1, false), (day, true), (day + 1, false), (0, false)] {
+        let bucket = bucket_at(tat);
+        put(&store, &bucket).await;
+        let outcome = charge(&store, &bucket.key, broken).await;
+        if applied {
+            assert_eq!(outcome, Charged::Applied { tat: at(100) });
+            assert_stands(&store, &bucket.key, at(100)).await;
+        } else {
+            assert_eq!(outcome, Charged::Failed { tat: Some(at(tat)) }, "tat = now {tat:+}");
+            assert_eq!(standing(&store, &bucket.key).await, Some(bucket), "tat = now {tat:+}");
+        }
+    }
+    let absent = fresh_key();
+    assert_eq!(charge(&store, &absent, broken).await, Charged::Failed { tat: None });
+    assert_eq!(standing(&store, &absent).await, None, "a lost charge made a bucket");
+}
+
+pub async fn of_64_racing_charges_that_mend_a_bucket_one_is_applied(stores: &impl Stores) {
+    let store = stores.store();
+    let bucket = bucket_at(86_400_000);
+    put(&store, &bucket).await;
+    let outcomes = race(64, |_| {
+        let (store, key) = (store.clone(), bucket.key.clone());
+        let broken = Charge::Broken { stood: at(86_400_000), to: at(100) };
+        async move { charge(&store, &key, broken).await }
+    })
+    .await;
+    let lost = outcomes.iter().filter(|outcome| **outcome == Charged::Failed { tat: Some(at(100)) });
+    assert_eq!((lost.count(), outcomes.contains(&Charged::Applied { tat: at(100) })), (63, true));
+    assert_stands(&store, &bucket.key, at(100)).await;
 }
 
 pub async fn a_lost_charge_tells_what_stood_and_changes_nothing(stores: &impl Stores) {

@@ -1,6 +1,8 @@
-//! Obligations 8 and 9: an unknown outcome is an error, and contention and throttling are errors of their own.
+//! Obligations 8, 9 and 12: an unknown outcome is an error, contention and throttling are errors of their own, and a call
+//! ends when its meter's time is up.
 
 use std::mem::discriminant;
+use std::time::Duration;
 
 use rondo_shared::moment::Timestamp;
 use rondo_shared::store::item::{AccountStatus, TAT};
@@ -35,7 +37,10 @@ impl Place {
     }
 
     async fn call<S: Store>(&self, operation: &str, store: &S) -> Result<(), StoreError> {
-        let meter = Meter::default();
+        self.call_metered(operation, store, Meter::default()).await
+    }
+
+    async fn call_metered<S: Store>(&self, operation: &str, store: &S, meter: Meter) -> Result<(), StoreError> {
         match operation {
             "PutItem" => store.put_if_absent(&self.item(), &meter).await.map(drop),
             "UpdateItem" => store.charge(&self.key, CHARGE, T0.secs(), &meter).await.map(drop),
@@ -110,6 +115,22 @@ pub async fn a_call_that_is_not_answered_in_time_is_an_error(stores: &impl Store
     });
     for wait in waits {
         wait.await.unwrap();
+    }
+}
+
+pub async fn a_call_ends_when_its_meters_time_is_up_and_none_is_sent_afterwards(stores: &impl Stores) {
+    let clean = stores.store();
+    for operation in OPERATIONS {
+        // The time is shorter than that of one attempt; or there is none left.
+        for (millis, attempts) in [(20, 1), (0, 0)] {
+            let (faults, store) = stores.store_with_faults();
+            let place = Place::fresh(&clean).await;
+            faults.queue_for_all_attempts(name_on_the_wire(operation), &Fault::Hung);
+            let meter = Meter::within(Duration::from_millis(millis));
+            let error = place.call_metered(operation, &store, meter).await.expect_err(operation);
+            assert!(matches!(error, StoreError::TimedOut(_)), "{operation}: {error}");
+            assert_eq!(faults.take_attempts().len(), attempts, "{operation} within {millis} ms");
+        }
     }
 }
 

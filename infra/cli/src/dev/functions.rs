@@ -101,7 +101,7 @@ pub fn serve(
         .env("PATH", &tools.path)
         .env("TABLE_NAME", &stack.table)
         .env("KEYRING_FILE", &stack.keyring)
-        .env("AWS_ENDPOINT_URL_DYNAMODB", &stack.endpoint)
+        .env("AWS_ENDPOINT_URL_DYNAMODB", arguments.store_url.as_ref().unwrap_or(&stack.endpoint))
         .env("INSECURE_COOKIES", "true")
         .env("SESSIONS_WITHOUT_IAM", "true")
         .envs(&stack.settings);

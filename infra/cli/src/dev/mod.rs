@@ -53,6 +53,10 @@ pub struct DevArguments {
     /// Compile the functions again when their code changes.
     #[arg(long)]
     pub reload: bool,
+    /// Where the functions are told that DynamoDB is, such as a proxy in front of it that plays faults: http://127.0.0.1:8001
+    /// [default: where it is].
+    #[arg(long, value_name = "URL")]
+    pub store_url: Option<String>,
 }
 
 /// The local stack did not come up, or went down.
@@ -142,6 +146,7 @@ pub async fn smoke(target: &TargetArguments, reader: Reader) -> Result<Report, F
         grace_secs: Some(SMOKE_GRACE_SECS),
         concurrency: 4,
         reload: false,
+        store_url: None,
     };
     let played = until_told(Box::pin(async {
         let mut stack = Stack::prepare(&arguments, Workspace::find()?, reader).await?;

@@ -142,8 +142,15 @@ mod tests {
     use super::*;
 
     fn with(grace_secs: Option<u64>) -> BTreeMap<String, String> {
-        let arguments =
-            DevArguments { port: 9000, db_port: 0, memory: true, grace_secs, concurrency: 1, reload: false };
+        let arguments = DevArguments {
+            port: 9000,
+            db_port: 0,
+            memory: true,
+            grace_secs,
+            concurrency: 1,
+            reload: false,
+            store_url: None,
+        };
         let reader = Reader::new([("ELASTIC_GRACE_SECS", "9"), ("SESSIONS_PER_USER_MAX", "5"), ("PATH", "/bin")]);
         settings(&arguments, &reader)
     }
