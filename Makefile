@@ -1,6 +1,8 @@
 # A menu. `make dev` and `make test` each do all the set-up that they need on a machine with Rust, a C compiler and Python.
 CARGO_LAMBDA := 1.9.2
 CARGO_DENY := 0.20.2
+ZIG := 0.17.1
+STAGE := dev
 SCHEMATHESIS := 4.32.5
 # Ed25519 for the clients in tests/clients/, which use Python's standard library for all else.
 CRYPTOGRAPHY := 50.0.2
@@ -8,7 +10,7 @@ TOOLS := .tools
 # By binary, not by package: cargo then unifies features over the workspace, as `cargo lambda watch` does, and builds once.
 RONDO := cargo run --quiet --locked --bin rondo --
 
-.PHONY: dev test test-api test-clients demo model budget test-stores chaos load fuzz-short fuzz lint deny clean help
+.PHONY: dev test test-api test-clients test-deploy deploy demo model budget policies test-stores chaos load fuzz-short fuzz lint deny clean help
 
 help:           ## this menu
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 21
@@ -22,6 +24,16 @@ demo:           ## plays a refresh, two tabs, a lost response and a theft agains
 test: $(TOOLS)/bin/cargo-lambda ## every test, the end-to-end one included
 	cargo test --locked --workspace
 	$(RONDO) smoke
+
+test-deploy: $(TOOLS)/bin/cargo-lambda $(TOOLS)/sam/bin/sam $(TOOLS)/emulator/bin/ministack ## sam build and deploy to an emulated AWS, stories, update, deletion
+	$(TOOLS)/sam/bin/python tests/deployment/deploy.py
+
+deploy: $(TOOLS)/bin/cargo-lambda $(TOOLS)/bin/python-zig $(TOOLS)/sam/bin/sam ## builds for arm64 and deploys to AWS: STAGE=dev, STAGE=prod
+	PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" $(TOOLS)/sam/bin/sam build --config-env $(STAGE)
+	$(TOOLS)/sam/bin/sam deploy --config-env $(STAGE)
+
+policies: $(TOOLS)/sam/bin/sam ## writes infra/policies.md: what each function may do
+	$(TOOLS)/sam/bin/python tests/deployment/policies.py
 
 test-api: $(TOOLS)/bin/schemathesis ## the OpenAPI documents against the local stack, under a minute once compiled (ARGS=--examples=1000: ten)
 	$(TOOLS)/bin/python infra/openapi/test.py $(ARGS)
@@ -63,6 +75,20 @@ clean:          ## the local stack's data and the pinned tools
 $(TOOLS)/bin/cargo-lambda:
 	python3 -m venv $(TOOLS)
 	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check cargo-lambda==$(CARGO_LAMBDA)
+
+# The cross-compiler: cargo-lambda finds it beside itself.
+$(TOOLS)/bin/python-zig: | $(TOOLS)/bin/cargo-lambda
+	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check ziglang==$(ZIG)
+
+$(TOOLS)/sam/bin/sam: tests/deployment/requirements-sam.txt
+	python3 -m venv $(TOOLS)/sam
+	$(TOOLS)/sam/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	touch $@
+
+$(TOOLS)/emulator/bin/ministack: tests/deployment/requirements-emulator.txt
+	python3 -m venv $(TOOLS)/emulator
+	$(TOOLS)/emulator/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	touch $@
 
 $(TOOLS)/bin/schemathesis: | $(TOOLS)/bin/cargo-lambda
 	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check schemathesis==$(SCHEMATHESIS)

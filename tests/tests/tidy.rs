@@ -535,6 +535,44 @@ fn obligations_named(line: &str) -> Vec<u32> {
     numbers
 }
 
+/// The variables of README's settings table by whether the template has to set them: those of the local stack alone,
+/// and those that say so, it must not. Where a row's name is `PRODUCT_…`, the names that follow are in its last cell.
+fn settings() -> BTreeMap<String, bool> {
+    let readme = read("README.md");
+    let table = readme.split("### Settings").nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap_or_default();
+    let mut settings = BTreeMap::new();
+    for row in table.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<_> = row.split('|').map(str::trim).collect();
+        let names = |cell: &str| code_of(cell).spans;
+        let is_deployed = !["local stack alone", "not by the template"].iter().any(|words| row.contains(words));
+        for name in names(cells[1]) {
+            match name.strip_suffix('…') {
+                None => drop(settings.insert(name, is_deployed)),
+                Some(prefix) => {
+                    let ends = names(cells[3])
+                        .into_iter()
+                        .filter(|end| end.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'));
+                    settings.extend(ends.map(|end| (format!("{prefix}{end}"), is_deployed)));
+                }
+            }
+        }
+    }
+    settings
+}
+
+#[test]
+fn every_setting_can_be_set_by_the_template() {
+    let (template, settings) = (read("template.yaml"), settings());
+    assert!(settings.len() > 45, "README.md was seen to have {} settings; mend this test", settings.len());
+    let set: BTreeSet<_> = template.lines().filter_map(|line| Some(line.trim().split_once(": ")?.0)).collect();
+    let wrong = settings.iter().filter(|(name, is_deployed)| set.contains(name.as_str()) != **is_deployed);
+    let findings: Vec<_> = wrong.map(|(name, _)| name.clone()).collect();
+    assert_none(
+        &findings,
+        "Give each a parameter of template.yaml and the function that reads it the variable; what is for the local stack alone has no place there.",
+    );
+}
+
 #[test]
 fn these_rules_read_what_they_are_meant_to_read() {
     assert_eq!(without_braces("a/{b,c}/d.rs"), ["a/b/d.rs", "a/c/d.rs"]);

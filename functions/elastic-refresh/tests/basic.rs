@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use elastic_refresh::password::credential;
 use elastic_refresh::request::{AUTHORIZATION_MAX_BYTES, PASSWORD_MAX_BYTES, Password};
-use rondo_shared::store::item::{AccountStatus, Credential};
+use rondo_shared::store::item::AccountStatus;
 use rondo_tests::Fault;
 use serde_json::{Value, json};
 use world::{

@@ -1,0 +1,390 @@
+"""The deployment test: `make test-deploy`. Builds with the real `sam build`, deploys the real template with the real
+`sam deploy` to an emulated AWS that enforces the functions' roles, calls every product over HTTP, updates the stack under
+load, and deletes it. Each part says how long it took; whatever was started is ended.
+
+What the emulator cannot tell (leading keys, who may assume a role) is proved in test_policies.py, and what is a matter of
+one function alone in that function's own tests.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+from pathlib import Path
+
+import botocore.exceptions
+from cloud import TOOLS, Cloud, part, until
+from products import PRODUCTS, Dreadnode, Elastic, Replyke, Uniqos
+from template import ROOT, Template
+
+STACK, TABLE = "rondo-dev", "rondo-dev"
+SAM = TOOLS / "sam/bin/sam"
+RONDO = ROOT / "target/debug/rondo"
+USER, PASSWORD = "ada", "a password of this test"
+# Short, so that its end can be waited for.
+GRACE_SECS = 3
+# In place of those of the stage in samconfig.toml.
+SETTINGS = {
+    "Architecture": "x86_64", "TableName": TABLE, "LogRetentionDays": 7, "KeyRotationDays": 90,
+    "ReplykeRotateCookies": "true",
+    **{product.grace: GRACE_SECS for product in PRODUCTS},
+    # The load below is one user's, from one address.
+    "UniqosRateLimit": 1000, "ReplykeRateLimit": 1000, "ReplykeRatePeriodSecs": 1,
+}
+# What an action that no function has would do: with each function's own role, on the real table.
+DENIED = {
+    "delete_item": {"Key": {"pk": {"S": "FAMILY#uniqos#1"}, "sk": {"S": "SEAL"}}},
+    "scan": {},
+}
+
+
+def equal(found, wanted, what):
+    if found != wanted:
+        raise AssertionError(f"{what}: {found!r}, not {wanted!r}")
+
+
+def lint():
+    run(SAM, "validate", "--lint")
+    run(TOOLS / "sam/bin/cfn-lint", "template.yaml", *sorted((ROOT / "infra").glob("*.yaml")), "infra/table.json")
+
+
+def run(*command, **environment):
+    """A command that needs no AWS, and has no way to reach one."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    given = {**own, **Cloud.environment("http://127.0.0.1:1"), **environment}
+    done = subprocess.run([str(part) for part in command], cwd=ROOT, env=given, stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True)
+    if done.returncode:
+        raise AssertionError(f"{command} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
+    return done.stdout
+
+
+def evaluate():
+    suite = unittest.defaultTestLoader.loadTestsFromNames(["test_policies", "test_template"])
+    result = unittest.TextTestRunner(verbosity=1).run(suite)
+    if not result.wasSuccessful() or not result.testsRun:
+        raise AssertionError("the template is not as it should be")
+    print(f"{result.testsRun} tests of the template and its policies", flush=True)
+
+
+def build():
+    """The real build, for this machine's processor; see Cargo.toml for what is left out of it here."""
+    path = f"{TOOLS / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    # Optimizing the whole program takes minutes for each function, and changes nothing that is looked at here.
+    quick = {"CARGO_PROFILE_RELEASE_LTO": "off", "CARGO_PROFILE_RELEASE_CODEGEN_UNITS": "16"}
+    run(SAM, "build", "--parameter-overrides", "Architecture=x86_64", PATH=path, CARGO_LAMBDA_COMPILER="cargo", **quick)
+    run("cargo", "build", "--quiet", "--locked", "--bin", "rondo")
+
+
+class Deployment:
+    def __init__(self, cloud):
+        self.cloud, self.outputs, self.backend = cloud, {}, None
+
+    def deploy(self, **changed):
+        settings = " ".join(f"{name}={value}" for name, value in {**SETTINGS, **changed}.items())
+        self.cloud.run(SAM, "deploy", "--config-env", "dev", "--no-confirm-changeset", "--no-progressbar",
+                       "--parameter-overrides", settings)
+        (stack,) = self.cloud.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
+        self.outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+        self.cloud.api_id = self.outputs["ApiId"]
+
+    def resources(self):
+        """What stands there is what the template says, also where the emulator is silent about what it leaves out."""
+        template = Template(**{name: str(value) for name, value in SETTINGS.items()})
+        (api,) = template.of_type("AWS::ApiGatewayV2::Api").values()
+        routes = self.cloud.client("apigatewayv2").get_routes(ApiId=self.cloud.api_id)["Items"]
+        found = {route["RouteKey"]: route["AuthorizationType"] for route in routes}
+        equal(found, {f"ANY {path}": "AWS_IAM" if path.startswith("/sessions") else "NONE" for path in api["Body"]["paths"]},
+              "the routes")
+        database = self.cloud.client("dynamodb")
+        table = database.describe_table(TableName=TABLE)["Table"]
+        equal(table["BillingModeSummary"]["BillingMode"], "PAY_PER_REQUEST", "the table's billing")
+        equal(table["DeletionProtectionEnabled"], True, "the table's protection")
+        equal(table["StreamSpecification"], {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"}, "the table's stream")
+        equal(table["SSEDescription"]["Status"], "ENABLED", "the table's encryption")
+        expiry = database.describe_time_to_live(TableName=TABLE)["TimeToLiveDescription"]
+        equal(expiry, {"TimeToLiveStatus": "ENABLED", "AttributeName": "expires_at"}, "the table's expiry")
+        backups = database.describe_continuous_backups(TableName=TABLE)["ContinuousBackupsDescription"]
+        recovery = backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"]
+        equal(recovery, "ENABLED", "the table's point-in-time recovery")
+        self.functions_and_logs(template)
+        print(f"{len(found)} routes; {len(self.functions)} functions, each with its role and its log", flush=True)
+
+    def functions_and_logs(self, template):
+        listed = self.cloud.client("lambda").list_functions(MaxItems=50)["Functions"]
+        self.functions = {function["FunctionName"].split("-")[2]: function for function in listed}
+        equal(sorted(self.functions), sorted(template.of_type("AWS::Lambda::Function")), "the functions")
+        roles = {function["Role"] for function in listed}
+        equal(len(roles), len(listed), "the number of roles")
+        access = self.cloud.client("iam")
+        for role in roles:
+            name = role.rsplit("/", 1)[-1]
+            equal(access.list_attached_role_policies(RoleName=name)["AttachedPolicies"], [], f"{name}'s managed policies")
+        groups = self.cloud.client("logs").describe_log_groups()["logGroups"]
+        kept = {group["logGroupName"]: group.get("retentionInDays") for group in groups}
+        for function in listed:
+            equal(function["Runtime"], "provided.al2023", "the runtime")
+            equal(kept[function["LoggingConfig"]["LogGroup"]], 7, f"{function['FunctionName']}'s log's days")
+
+    def logged(self, function, text):
+        group = self.functions[function]["LoggingConfig"]["LogGroup"]
+        events = self.cloud.client("logs").filter_log_events(logGroupName=group)["events"]
+        return [event["message"] for event in events if text in event["message"]]
+
+    def without_keys(self):
+        """A deployment without keys says so, in one log line that names what to do, and drops nobody's token."""
+        answer = self.cloud.call("POST", Uniqos.path, headers={"Cookie": "uniqos_refresh=a.b.c"})
+        equal((answer.status, answer.cookies), (500, []), "the answer of a function without keys")
+        until(lambda: self.logged("UniqosRefresh", "rondo keys init"), "a log line that names `rondo keys init`")
+        self.rondo("keys", "init", "--secret", self.outputs["KeyringArn"])
+        equal(self.cloud.call("GET", "/.well-known/jwks.json").status, 200, "the keys' status, once they are there")
+
+    def rondo(self, *command, given=None):
+        return self.cloud.run(RONDO, *command, given=given)
+
+    def people(self):
+        """Users of each product, put by the operator's tool as on AWS; and a backend that may open their sessions."""
+        on = ("--aws", "--table", self.outputs["TableName"])
+        for tenant in (product.tenant for product in PRODUCTS):
+            self.rondo(*on, "user", "put", USER, "--name", "Ada", "--tenant", tenant)
+        self.rondo(*on, "user", "put", USER, "--tenant", Elastic.tenant, "--password", "-", given=f"{PASSWORD}\n")
+        self.rondo(*on, "org", "put", "acme", "--name", "Acme", "--tenant", Uniqos.tenant)
+        self.rondo(*on, "org", "put", "acme", "--name", "Acme", "--tenant", Dreadnode.tenant)
+        self.rondo(*on, "member", "put", "acme", "--user", USER, "--tenant", Dreadnode.tenant, "--default")
+        self.backend = self.iam_user("backend", self.outputs["SessionsInvokeArn"])
+
+    def iam_user(self, name, may_invoke):
+        access = self.cloud.client("iam")
+        access.create_user(UserName=name)
+        statement = f'{{"Effect":"Allow","Action":"execute-api:Invoke","Resource":"{may_invoke}"}}'
+        access.put_user_policy(UserName=name, PolicyName="invoke",
+                               PolicyDocument=f'{{"Version":"2012-10-17","Statement":[{statement}]}}')
+        key = access.create_access_key(UserName=name)["AccessKey"]
+        return key["AccessKeyId"], key["SecretAccessKey"]
+
+    def open(self, product, token):
+        body = {"tenant": product.tenant, "user": USER, "client_token": token, **({"org": product.org} if product.org else {})}
+        answer = self.cloud.signed("POST", "/sessions", self.backend, body)
+        equal(answer.status, 201, f"the opening of {product.tenant}'s session ({answer})")
+        return product(self.cloud, answer.json())
+
+    def backends_alone(self):
+        """The sessions routes take signed calls of those who may, and no others."""
+        body = {"tenant": "uniqos", "user": USER, "client_token": "nobody's"}
+        nobody = self.iam_user("nobody", "arn:aws:execute-api:us-east-1:000000000000:another/*")
+        equal(self.cloud.call("POST", "/sessions", body=body).status, 403, "an unsigned call's status")
+        equal(self.cloud.signed("POST", "/sessions", nobody, body).status, 403, "the status of one who may not")
+
+    def story(self, product):
+        """Refreshed, rotated, replayed within the window and past it, and another revoked by a backend."""
+        name = product.__name__
+        client = self.open(product, "story")
+        first = client.token
+        equal(client.refresh().status, 200, f"{name}: a refresh")
+        second = client.token
+        if first == second:
+            raise AssertionError(f"{name}: a refresh did not rotate")
+        equal(client.present(first).status, 200, f"{name}: a retry within the window")
+        equal(client.refresh().status, 200, f"{name}: a refresh by the new token")
+        time.sleep(GRACE_SECS + 0.2)
+        equal(client.present(first).status, product.refused, f"{name}: a replay past the window")
+        equal(client.refresh().status, product.refused, f"{name}: the newest token after a replay")
+        other = self.open(product, "revoked")
+        equal(other.refresh().status, 200, f"{name}: a refresh before the revocation")
+        query = f"?tenant={product.tenant.replace(':', '%3A')}&user={USER}"
+        revoked = self.cloud.signed("DELETE", f"/sessions/{other.family}{query}", self.backend)
+        equal(revoked.status, 200, f"{name}: the revocation ({revoked})")
+        equal(other.refresh().status, product.refused, f"{name}: a refresh after the revocation")
+        print(f"{name}: refreshed, rotated, replayed, revoked", flush=True)
+
+    def passwords(self):
+        equal(Elastic.sign_in(self.cloud, USER, "another").status, 401, "a wrong password's status")
+        answer = Elastic.sign_in(self.cloud, USER, PASSWORD)
+        equal(answer.status, 200, f"a password's status ({answer})")
+        session = {"session": {"family": None}, "refresh_token": answer.json()["token"]}
+        equal(Elastic(self.cloud, session).refresh().status, 200, "a refresh of what a password opened")
+
+    def lacking(self):
+        """What a role lacks is denied, to the very credentials that the function runs with."""
+        for name in self.functions:
+            keys = self.credentials_of(name)
+            database = self.cloud.client_of("dynamodb", keys)
+            for operation, given in DENIED.items():
+                try:
+                    getattr(database, operation)(TableName=TABLE, **given)
+                except botocore.exceptions.ClientError as error:
+                    equal(error.response["Error"]["Code"], "AccessDeniedException", f"{name}: {operation}")
+                else:
+                    raise AssertionError(f"{name} may {operation}")
+        print(f"{', '.join(DENIED)}: denied to {len(self.functions)} functions", flush=True)
+
+    def credentials_of(self, function):
+        """A session of the function's role. Lambda alone may assume it, so this one is the emulator's root's."""
+        role = self.functions[function]["Role"]
+        given = self.cloud.client("sts").assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
+        return given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"]
+
+    def publish_keys(self):
+        """Publishes the next keys, and has them be as old as they have to be before they sign."""
+        place = ("--secret", self.outputs["KeyringArn"])
+        self.rondo("keys", "publish", *place)
+        refused = self.cloud.run(RONDO, "keys", "promote", *place, fails=True)
+        if "has not reached every verifier" not in refused:
+            raise AssertionError(f"keys that nobody knows yet were not refused for that: {refused}")
+        secrets = self.cloud.client("secretsmanager")
+        ring = json.loads(secrets.get_secret_value(SecretId=place[1])["SecretString"])
+        for product in ring["products"].values():
+            for key in (*product["signing"], *product["mac"]):
+                key["published_at"] = "2026-01-01T00:00:00Z"
+        secrets.put_secret_value(SecretId=place[1], SecretString=json.dumps(ring))
+
+    def update_under_load(self):
+        """Clients refresh without a pause while the stack is updated and its keys are rotated: none is refused, none gets
+        an error."""
+        self.publish_keys()
+        clients = [self.open(product, f"load {n}") for product in PRODUCTS for n in range(2)]
+        answers, stopped, updated = [], threading.Event(), threading.Event()
+
+        def load(client):
+            while not stopped.is_set():
+                answers.append((type(client).__name__, client.refresh().status, updated.is_set()))
+
+        before = clients[0].key()
+        threads = [threading.Thread(target=load, args=(client,)) for client in clients]
+        for thread in threads:
+            thread.start()
+        try:
+            until(lambda: len(answers) > len(clients), "the load to begin")
+            # Every function gets another configuration, and so new instances.
+            self.deploy(UniqosAccessTokenSecs=901, DreadnodeAccessTokenSecs=901, ElasticTokenSecs=3601,
+                        ReplykeAccessTokenSecs=1801)
+            # All instances know the next keys by now. Those of the second update read that they sign.
+            self.rondo("keys", "promote", "--secret", self.outputs["KeyringArn"])
+            self.deploy(UniqosAccessTokenSecs=902, DreadnodeAccessTokenSecs=902, ElasticTokenSecs=3602,
+                        ReplykeAccessTokenSecs=1802)
+            updated.set()
+            seen = len(answers)
+            until(lambda: len(answers) > seen + 2 * len(clients), "refreshes after the update")
+        finally:
+            stopped.set()
+            for thread in threads:
+                thread.join()
+        failed = [answer for answer in answers if answer[1] != 200]
+        equal(failed, [], "refreshes that failed during the update")
+        told = self.open(Uniqos, "after").refresh().json()["expires_in"]
+        equal(told, 902, "what the update changed")
+        if clients[0].key() == before:
+            raise AssertionError("the new key signs nothing")
+        print(f"{len(answers)} refreshes, {sum(after for *_, after in answers)} of them after two updates and a rotation of "
+              "keys; none failed", flush=True)
+
+    def fronts(self):
+        """The same sessions, through whatever may stand in front."""
+        self.deploy(RestApi="true", FunctionUrls="true", CloudFront="true")
+        client = self.open(Uniqos, "fronts")
+        rest = self.outputs["RestApiUrl"].removeprefix("https://").split(".")[0]
+        rest_host, stage = f"{rest}.execute-api.localhost:{self.cloud.port}", "/live"
+        answer = self.cloud.call("POST", stage + Uniqos.path, host=rest_host, **client.request(client.token))
+        equal(answer.status, 200, f"a refresh through the REST API ({answer})")
+        equal(self.cloud.call("POST", f"{stage}/sessions", host=rest_host, body={}).status, 403,
+              "an unsigned call's status at the REST API")
+        url = self.function_url("UniqosRefresh")
+        answer = self.cloud.call("POST", "/", host=url, **client.request(client.token))
+        equal(answer.status, 200, f"a refresh through a function URL ({answer})")
+        equal(self.cloud.call("POST", "/sessions", host=self.function_url("Sessions"), body={}).status, 403,
+              "an unsigned call's status at the function URL")
+        self.front_door()
+        print("REST API, function URLs, CloudFront's secret: as they should be", flush=True)
+
+    def function_url(self, function):
+        name = self.functions[function]["FunctionName"]
+        url = self.cloud.client("lambda").get_function_url_config(FunctionName=name)["FunctionUrl"]
+        return f"{url.removeprefix('https://').split('.')[0]}.lambda-url.us-east-1.localhost:{self.cloud.port}"
+
+    def front_door(self):
+        """A forwarded address counts with the secret alone that the stack has drawn."""
+        variables = self.cloud.client("lambda").get_function_configuration(
+            FunctionName=self.functions["UniqosRefresh"]["FunctionName"])["Environment"]["Variables"]
+        secret = variables["FRONT_DOOR_SECRET"]
+        if len(secret) < 32 or "resolve" in secret:
+            raise AssertionError("the front door has no secret")
+        for given, seen in ((secret, "203.0.113.7"), (secret[:-1], "127.0.0.1")):
+            client = self.open(Uniqos, f"front door {seen}")
+            headers = {**client.request(client.token)["headers"], "X-Forwarded-For": "203.0.113.7", "X-Rondo-Front-Door": given}
+            equal(self.cloud.call("POST", Uniqos.path, headers=headers).status, 200, "a refresh through the front door")
+            listed = self.cloud.signed("GET", f"/sessions?tenant=uniqos&user={USER}&limit=100", self.backend).json()
+            (ip,) = [session["ip"] for session in listed["sessions"] if session["family"] == client.family]
+            equal(ip, seen, "the client's address")
+
+    def delete(self):
+        """The stack goes; the table, with what is in it, and the keyring stay."""
+        client = self.open(Uniqos, "kept")
+        formation = self.cloud.client("cloudformation")
+        formation.delete_stack(StackName=STACK)
+        formation.get_waiter("stack_delete_complete").wait(StackName=STACK, WaiterConfig={"Delay": 1})
+        equal(self.cloud.client("lambda").list_functions()["Functions"], [], "the functions after the deletion")
+        shown = self.rondo("--aws", "--table", TABLE, "session", "show", client.family)
+        if client.family not in shown:
+            raise AssertionError("the table lost a session")
+        keyring = self.cloud.client("secretsmanager").get_secret_value(SecretId=self.outputs["KeyringArn"])
+        if "uniqos" not in keyring["SecretString"]:
+            raise AssertionError("the keyring is gone")
+        self.again(client)
+
+    def again(self, client):
+        """Another stack takes up where the one before left off."""
+        self.deploy(ExistingTableArn=self.outputs["TableArn"], ExistingTableStreamArn=self.outputs["TableStreamArn"],
+                    ExistingKeyringArn=self.outputs["KeyringArn"])
+        equal(client.refresh().status, 200, "a refresh of a session that outlived its stack")
+
+
+def main():
+    started = time.monotonic()
+    with part("lint"):
+        lint()
+    with part("policies and parameters"):
+        evaluate()
+    with part("build"):
+        build()
+    with tempfile.TemporaryDirectory(prefix="rondo-deployment-") as folder:
+        cloud = Cloud(Path(folder))
+        try:
+            stories(cloud)
+        except BaseException:
+            print(cloud.last_words(), file=sys.stderr)
+            raise
+        finally:
+            cloud.stop()
+    taken = time.monotonic() - started
+    print(f"== the deployment test: {int(taken // 60)} min {taken % 60:04.1f} s", flush=True)
+
+
+def stories(cloud):
+    deployment = Deployment(cloud)
+    with part("start and deploy"):
+        cloud.start()
+        deployment.deploy()
+        deployment.resources()
+    with part("keys and people"):
+        deployment.without_keys()
+        deployment.people()
+        deployment.backends_alone()
+    with part("every product"):
+        for product in PRODUCTS:
+            deployment.story(product)
+        deployment.passwords()
+        deployment.lacking()
+    with part("update under load"):
+        deployment.update_under_load()
+    with part("what may stand in front"):
+        deployment.fronts()
+    with part("delete, and deploy again"):
+        deployment.delete()
+
+
+if __name__ == "__main__":
+    main()

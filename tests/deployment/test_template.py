@@ -1,0 +1,238 @@
+"""What the template says before anything is deployed: which values it refuses, and what its functions are told."""
+
+import json
+import re
+import unittest
+
+from template import ROOT, Template, plain, refuses
+
+PRODUCTS = {"uniqos": "UniqosRefresh", "dreadnode": "DreadnodeRefresh", "elastic": "ElasticRefresh",
+            "replyke": "ReplykeRefresh"}
+# What a session opened by a backend has to be like for its product's function to refresh it.
+TERMS = re.compile(r"_(ISSUER|AUDIENCE|IDLE_SECS|ABSOLUTE_SECS|ACCESS_TOKEN_SECS|TOKEN_SECS)$")
+FRONTS = {"FunctionUrls": "true", "RestApi": "true", "CloudFront": "true", "DomainName": "auth.example.com",
+          "CertificateArn": "arn:aws:acm:us-east-1:123456789012:certificate/c", "HostedZoneId": "Z123"}
+
+
+class Parameters(unittest.TestCase):
+    """Bad values are refused by CloudFormation at the parameter, before it touches anything."""
+
+    parameters = Template().source["Parameters"]
+
+    def refused(self, name, *values):
+        for value in values:
+            self.assertTrue(refuses(self.parameters[name], value), f"{name}={value} is not refused")
+
+    def taken(self, name, *values):
+        for value in values:
+            self.assertFalse(refuses(self.parameters[name], value), f"{name}={value} is refused")
+
+    def test_every_default_is_taken_and_every_parameter_is_described_and_bounded(self):
+        for name, parameter in self.parameters.items():
+            self.taken(name, str(parameter["Default"]))
+            self.assertTrue(parameter["Description"].endswith(tuple(".0123456789") + ("/", "com")), name)
+            bounds = {"MinValue", "AllowedValues"} if parameter["Type"] == "Number" else {"AllowedPattern", "AllowedValues"}
+            self.assertTrue(bounds & parameter.keys(), f"{name} takes anything")
+
+    def test_a_grace_window_above_its_maximum(self):
+        for product in ("Uniqos", "Dreadnode", "Replyke"):
+            self.refused(f"{product}GraceSecs", "61", "-1", "long")
+            self.taken(f"{product}GraceSecs", "0", "60")
+        self.refused("ElasticGraceSecs", "301")
+        self.taken("ElasticGraceSecs", "300")
+
+    def test_an_origin_with_a_path_or_a_wildcard(self):
+        for product in ("Uniqos", "Dreadnode", "Elastic", "Replyke"):
+            name = f"{product}AllowedOrigins"
+            self.refused(name, "https://app.example.com/", "https://app.example.com/path", "*", "https://*.example.com",
+                         "app.example.com", "https://a.example.com, https://b.example.com", "https://a.example.com,")
+            self.taken(name, "", "https://app.example.com", "http://localhost:3000,https://app.example.com")
+
+    def test_instants_secrets_and_names_of_another_form(self):
+        self.refused("SessionsNotBefore", "yesterday", "2026-11-22", "2026-11-22T10:00:00+01:00")
+        self.taken("SessionsNotBefore", "2026-11-22T10:00:00Z")
+        self.refused("ReuseAmnesty", "2026-11-22T10:00:00Z", "2026-11-22T10:00:00Z/now")
+        self.taken("ReuseAmnesty", "2026-11-22T10:00:00Z/2026-11-22T10:30:00Z")
+        self.refused("FrontDoorSecret", "short", "a" * 31, "with a space in it and long enough, as it seems")
+        self.refused("TableName", "", "a b", "a/b")
+        self.refused("JwksPublicUrl", "http://auth.example.com", "https://auth.example.com?x")
+        self.refused("WebAclArn", "arn:aws:wafv2:us-east-1:123456789012:regional/ipset/x/y")
+        self.refused("SessionsPerUserMax", "0", "1001", "many")
+        self.refused("Architecture", "riscv")
+
+    def test_every_parameter_has_its_place_in_the_console(self):
+        groups = Template().source["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+        shown = [name for group in groups for name in group["Parameters"]]
+        self.assertEqual(sorted(shown), sorted(self.parameters))
+
+
+class Functions(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        # Every number another than its default, so that a setting that is not passed on is seen.
+        cls.defaults = Template()
+        given = {name: str(int(spec["Default"]) + 1) for name, spec in cls.defaults.source["Parameters"].items()
+                 if spec["Type"] == "Number" and "Secs" in name and spec["MaxValue"] > int(spec["Default"])}
+        texts = {f"{product}{what}": f"{product}-{what}" for product in ("Uniqos", "Dreadnode", "Elastic", "Replyke")
+                 for what in ("Issuer", "Audience")}
+        cls.template = Template(KeyRotationDays="90", **given, **texts)
+
+    def test_a_products_terms_are_the_same_at_sessions_as_at_its_own_function(self):
+        sessions = self.template.environment("Sessions")
+        for product, function in PRODUCTS.items():
+            own = self.template.environment(function)
+            terms = {name: value for name, value in own.items() if name.startswith(product.upper()) and TERMS.search(name)}
+            self.assertGreaterEqual(len(terms), 4, product)
+            told = {name: value for name, value in sessions.items() if name.startswith(product.upper())}
+            self.assertEqual(told, terms)
+
+    def test_the_rotation_knows_how_long_tokens_live(self):
+        lifetimes = lambda name: {key: value for key, value in self.template.environment(name).items()  # noqa: E731
+                                  if key.endswith("_SECS") and not key.startswith("JWKS")}
+        self.assertGreater(len(lifetimes("Sessions")), 10)
+        self.assertEqual(lifetimes("KeyRotation"), lifetimes("Sessions"))
+        published = [self.template.environment(name)["JWKS_MAX_AGE_SECS"] for name in ("Jwks", "KeyRotation")]
+        self.assertEqual(len(set(published)), 1)
+
+    def test_a_function_is_told_nothing_of_another_product(self):
+        for product, function in PRODUCTS.items():
+            others = tuple(other.upper() + "_" for other in PRODUCTS if other != product)
+            self.assertEqual([name for name in self.template.environment(function) if name.startswith(others)], [])
+
+    def test_every_function_logs_json_to_a_group_of_its_own_that_forgets(self):
+        groups = self.template.of_type("AWS::Logs::LogGroup")
+        used = []
+        for name, function in self.template.of_type("AWS::Lambda::Function").items():
+            logging = function["LoggingConfig"]
+            self.assertEqual((logging["LogFormat"], logging["SystemLogLevel"]), ("JSON", "WARN"), name)
+            used.append(logging["LogGroup"])
+        self.assertEqual(len(used), len(set(used)))
+        for name, group in groups.items():
+            self.assertEqual(group["RetentionInDays"], "90", name)
+        self.assertLessEqual(set(used), {group["LogGroupName"] for group in groups.values()})
+
+    def test_nothing_is_reserved_unless_told(self):
+        reserved = lambda template: {name: function.get("ReservedConcurrentExecutions") for name, function  # noqa: E731
+                                     in template.of_type("AWS::Lambda::Function").items()}
+        self.assertEqual(set(reserved(self.defaults).values()), {None})
+        told = reserved(Template(RefreshConcurrency="20", BackendConcurrency="5"))
+        self.assertEqual((told["UniqosRefresh"], told["Sessions"]), ("20", "5"))
+
+    def test_what_the_environment_holds_fits_into_lambda(self):
+        origins = ",".join(f"https://app-{n}.example.com" for n in range(10))
+        given = {f"{product}AllowedOrigins": origins for product in ("Uniqos", "Dreadnode", "Elastic", "Replyke")}
+        template = Template(**given)
+        for name in template.of_type("AWS::Lambda::Function"):
+            held = template.environment(name)
+            size = sum(len(key) + len(str(value)) for key, value in held.items())
+            self.assertLess(size, 3_000, f"{name}: AWS takes 4 KB in all")
+
+    def test_the_sessions_routes_alone_ask_for_iam(self):
+        (api,) = self.template.of_type("AWS::ApiGatewayV2::Api").values()
+        for path, operations in api["Body"]["paths"].items():
+            self.assertEqual(list(operations), ["x-amazon-apigateway-any-method"], f"{path} takes one method alone")
+            by_iam = "AWS_IAM" in plain(operations["x-amazon-apigateway-any-method"].get("security", ""))
+            self.assertEqual(by_iam, path.startswith("/sessions"), path)
+
+
+class Fronts(unittest.TestCase):
+    """What may stand in front of the functions."""
+
+    def test_by_default_there_is_the_http_api_alone(self):
+        stacks = Template().of_type("AWS::CloudFormation::Stack")
+        self.assertEqual(stacks.keys() & {"FunctionUrlStack", "RestApiStack", "DomainStack", "CloudFrontStack"}, set())
+
+    def test_every_front_serves_the_same_paths_with_the_same_authorization(self):
+        template = Template(**FRONTS)
+        (http,) = template.of_type("AWS::ApiGatewayV2::Api").values()
+        (rest,) = template.stack("RestApiStack").of_type("AWS::ApiGateway::RestApi").values()
+        http_paths, rest_paths = http["Body"]["paths"], rest["Body"]["paths"]
+        self.assertEqual(set(http_paths), set(rest_paths))
+        served = set()
+        for path, operations in rest_paths.items():
+            operation = operations["x-amazon-apigateway-any-method"]
+            self.assertEqual("x-amazon-apigateway-auth" in operation, path.startswith("/sessions"), path)
+            function = re.search(r"lambda:[^:]+:\d+:(\w+)/", operation["x-amazon-apigateway-integration"]["uri"])[1]
+            other = http_paths[path]["x-amazon-apigateway-any-method"]["x-amazon-apigateway-integration"]["uri"]
+            self.assertIn(f":{function}/", other, path)
+            served.add(function)
+        urls = template.stack("FunctionUrlStack").of_type("AWS::Lambda::Url")
+        self.assertEqual({url["TargetFunctionArn"].rsplit(":", 1)[-1] for url in urls.values()}, served)
+        for name, url in urls.items():
+            self.assertEqual(url["AuthType"], "AWS_IAM" if name == "SessionsUrl" else "NONE")
+
+    def test_a_viewers_address_counts_only_with_the_secret_that_cloudfront_alone_sends(self):
+        template = Template(**FRONTS)
+        reference = "{{resolve:secretsmanager:%s:SecretString}}" % template.ref("FrontDoorKey")
+        for function in PRODUCTS.values():
+            self.assertEqual(template.environment(function)["FRONT_DOOR_SECRET"], reference)
+            self.assertEqual(Template().environment(function)["FRONT_DOOR_SECRET"], "")
+        (distribution,) = template.stack("CloudFrontStack").of_type("AWS::CloudFront::Distribution").values()
+        (origin,) = distribution["DistributionConfig"]["Origins"]
+        header = {"HeaderName": "X-Rondo-Front-Door", "HeaderValue": reference}
+        self.assertEqual(origin["OriginCustomHeaders"], [header])
+
+    def test_no_output_shows_a_secret(self):
+        shown = plain(Template(**FRONTS, FrontDoorSecret="s" * 32).resolve(Template(**FRONTS).template["Outputs"]))
+        self.assertNotIn("resolve:secretsmanager", shown)
+        self.assertNotIn("s" * 32, shown)
+        self.assertEqual(Template().source["Parameters"]["FrontDoorSecret"]["NoEcho"], True)
+
+    def test_the_domain_belongs_to_whatever_stands_outermost(self):
+        domain = {name: FRONTS[name] for name in ("DomainName", "CertificateArn")}
+        of_http, of_rest = Template(**domain), Template(**domain, RestApi="true")
+        self.assertEqual(of_http.stack("DomainStack").parameters["Stage"], "$default")
+        self.assertEqual(of_rest.stack("DomainStack").parameters["Stage"], "Stage")
+        behind = Template(**FRONTS)
+        self.assertNotIn("DomainStack", behind.resources)
+        (distribution,) = behind.stack("CloudFrontStack").of_type("AWS::CloudFront::Distribution").values()
+        self.assertEqual(distribution["DistributionConfig"]["Aliases"], ["auth.example.com"])
+
+
+class Keeping(unittest.TestCase):
+    """What a stack leaves behind when it goes."""
+
+    def test_the_table_and_the_keyring_outlive_the_stack(self):
+        template = Template()
+        kept = [template.resources["Table"], template.resources["Keyring"],
+                template.stack("Table").resources["Table"]]
+        for resource in kept:
+            self.assertEqual((resource["DeletionPolicy"], resource["UpdateReplacePolicy"]), ("Retain", "Retain"))
+
+    def test_the_table_is_protected_recoverable_encrypted_and_expires(self):
+        (table,) = Template().stack("Table").of_type("AWS::DynamoDB::Table").values()
+        self.assertEqual(table["BillingMode"], "PAY_PER_REQUEST")
+        self.assertEqual(table["DeletionProtectionEnabled"], "true")
+        self.assertTrue(table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"])
+        self.assertTrue(table["SSESpecification"]["SSEEnabled"])
+        self.assertEqual(table["TimeToLiveSpecification"], {"AttributeName": "expires_at", "Enabled": True})
+        self.assertEqual(table["StreamSpecification"]["StreamViewType"], "NEW_IMAGE")
+        self.assertNotIn("WarmThroughput", table)
+        (warm,) = Template(TableWarmReads="12000", TableWarmWrites="4000").stack("Table").of_type(
+            "AWS::DynamoDB::Table").values()
+        self.assertEqual(warm["WarmThroughput"], {"ReadUnitsPerSecond": "12000", "WriteUnitsPerSecond": "4000"})
+
+    def test_a_table_and_a_keyring_that_stand_already_are_used_in_place_of_new_ones(self):
+        table = "arn:aws:dynamodb:us-east-1:123456789012:table/restored"
+        given = {"ExistingTableArn": table, "ExistingTableStreamArn": f"{table}/stream/s",
+                 "ExistingKeyringArn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:kept"}
+        template = Template(**given)
+        self.assertEqual(template.stack("Table").resources, {})
+        self.assertNotIn("Keyring", template.resources)
+        told = template.environment("UniqosRefresh")
+        self.assertEqual((told["TABLE_NAME"], told["KEYRING_SECRET_ID"]), ("restored", given["ExistingKeyringArn"]))
+        role = json.dumps(template.of_type("AWS::IAM::Role")["UniqosRefreshRole"])
+        self.assertIn(f'"{table}"', role)
+        self.assertNotIn("table/rondo", role)
+
+
+class Stages(unittest.TestCase):
+    def test_each_stage_sets_only_parameters_that_there_are(self):
+        config = (ROOT / "samconfig.toml").read_text()
+        set_there = re.findall(r"(\w+)=", " ".join(re.findall(r'parameter_overrides = "(.*)"', config)))
+        self.assertTrue(set_there)
+        self.assertLessEqual(set(set_there), Template().source["Parameters"].keys())
+
+
+if __name__ == "__main__":
+    unittest.main()
