@@ -3,10 +3,10 @@
 //! In the product's order: the client's version, the body's form (even where the cookie counts), cross-site, the token.
 //! The body's form is judged as FastAPI judges it, whose items the product's 422 shows.
 //!
-//! The cross-site rule holds for a token in the body too. No browser adds that one by itself; but the answer sets the two
-//! cookies that authenticate every later call, so that a page of another site could sign its visitor in as somebody
-//! else. Refusing costs no client anything: scripts send neither of the two headers, and a page of an origin that is not
-//! listed cannot read the answer. A call without any token sets nothing, and is told that it has none.
+//! The cross-site rule is that of calls authenticated by the cookie. A token in the body is nothing that a browser adds by
+//! itself. Its answer sets cookies too; but a page of another site cannot have its visitor signed in as somebody else by
+//! that: JSON from another origin is asked for in a preflight, and browsers take no `SameSite=Lax` cookie from an answer
+//! to such a call.
 
 use lambda_http::Request;
 use lambda_http::http::{HeaderMap, header};
@@ -36,7 +36,7 @@ pub enum ExtractError {
     /// The body is of the wrong shape.
     #[error("the body is of the wrong shape: {0}")]
     BodyMisshapen(Misshapen),
-    /// Another site made the user's browser send it.
+    /// Another site made the user's browser send its cookie.
     #[error("the call is cross-site")]
     CrossSite,
     /// There is neither a refresh cookie nor a refresh token in the body.
@@ -90,13 +90,12 @@ pub async fn extract(
     }
     let in_body = token_in_body(request)?;
     let in_cookie = token_in_cookie(request.headers());
-    let token = in_cookie.or(in_body).ok_or(ExtractError::NoToken);
-    if token.is_ok() && !policy.cross_site.allows(request.headers()) {
+    if in_cookie.is_some() && !policy.cross_site.allows(request.headers()) {
         return Err(ExtractError::CrossSite);
     }
-    let presented = match token {
-        Ok(token) => verify(&token, client.clone(), policy, keyring, moment).await,
-        Err(error) => Err(error),
+    let presented = match in_cookie.or(in_body) {
+        Some(token) => verify(&token, client.clone(), policy, keyring, moment).await,
+        None => Err(ExtractError::NoToken),
     };
     match presented {
         Ok(_) | Err(ExtractError::Keys(_)) => presented,

@@ -63,7 +63,9 @@ async fn told_by(bus: Kept, records: Vec<Value>) -> Told {
     let handled = handle(&json!({"Records": records}), &bus).await.unwrap();
     let failures = serde_json::to_value(&handled).unwrap()["batchItemFailures"].clone();
     let events = bus.details.into_inner().unwrap();
-    events.iter().for_each(|(kind, detail)| hold_to_schema(*kind, detail));
+    for (kind, detail) in &events {
+        hold_to_schema(*kind, detail);
+    }
     Told { events, failures }
 }
 

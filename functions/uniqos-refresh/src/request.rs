@@ -64,6 +64,7 @@ pub enum ExtractError {
 
 /// What the cookies present.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one lives per request, and nearly always the large one")]
 pub enum Credentials {
     /// One session's token.
     One(Presented),

@@ -233,7 +233,6 @@ const fn error_of(failure: &Failure) -> &'static Declared {
             ExtractError::Keys(_) => &INTERNAL,
             ExtractError::AddressLimited(_) => &LIMITED,
         },
-        Failure::Settle(_) => &INTERNAL,
         Failure::Admit { error, .. } => match error {
             AdmitError::Sealed(_) => &UNAUTHENTICATED,
             AdmitError::Limited { .. } => &LIMITED,
@@ -244,7 +243,7 @@ const fn error_of(failure: &Failure) -> &'static Declared {
             RotateError::Conflict => &CONFLICT,
             RotateError::Store(_) => &INTERNAL,
         },
-        Failure::Signing(_) => &INTERNAL,
+        Failure::Settle(_) | Failure::Signing(_) => &INTERNAL,
     }
 }
 

@@ -95,7 +95,7 @@ impl Play<'_> {
     async fn verified(&mut self, answer: &Answer, pointer: &str) -> Result<(), Failure> {
         let token = answer.text(pointer).unwrap_or_default();
         let products = self.target.products().await?;
-        let terms = products.of(&self.tenant).map(|product| product.terms());
+        let terms = products.of(&self.tenant).map(sessions::products::Product::terms);
         let issuer = terms.map(|terms| terms.authority.issuer.clone()).unwrap_or_default();
         let audience = terms.map(|terms| terms.access.audience.clone()).unwrap_or_default();
         let is_good = |keys: &Answer| keys.status == 200 && verify::verifies(&token, &keys.body, &issuer, &audience);
