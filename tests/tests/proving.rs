@@ -51,7 +51,7 @@ impl Prover {
         let client = Client::new(Some("192.0.2.1".parse().unwrap()), agent);
         let authority = &world.app.policy().authority;
         let token = UnverifiedToken::parse(token).unwrap();
-        let presented = Presented::verify(token, &keyring, authority, client, &moment).unwrap();
+        let presented = Presented::verify(token, &keyring, authority, client, &moment).await.unwrap();
         let admission = Admission::new(Allowance::per_period(NonZeroU32::MIN, Duration::from_millis(1)));
         let bucket = table_keys::bucket("proving", &[&moment.request_id.to_string()]);
         let admitted =

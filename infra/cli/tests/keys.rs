@@ -1,6 +1,6 @@
 //! The keyring's commands on a file, parsed from their command lines.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
