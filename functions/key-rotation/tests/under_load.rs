@@ -68,9 +68,12 @@ impl Load {
         }
         let issuer = Keyring::open(source(&service).await, "uniqos", start).unwrap();
         let (_, policy) = jwks::configure(Reader::new([("KEYRING_SECRET_ID", SECRET)])).unwrap();
-        let jwks = jwks::App::new(source(&service).await, policy, start).unwrap();
-        let mut load =
-            Self { world, service, instances, issuer, jwks, known: (Value::Null, start), refreshed: 0, opened: 0 };
+        // The worst that may be: the verifier asks an instance whose ring is as old as a ring may be, and was read just
+        // before the keys were published.
+        let before = |secs: i64| Timestamp::from_millis(start.millis() - secs * 1_000);
+        let jwks = jwks::App::new(source(&service).await, policy, before(20)).unwrap();
+        let known = (Value::Null, before(40));
+        let mut load = Self { world, service, instances, issuer, jwks, known, refreshed: 0, opened: 0 };
         load.known.0 = load.published(start).await;
         load
     }
@@ -169,6 +172,8 @@ async fn no_token_fails_while_the_keys_rotate_under_load() {
         }
         let opened = load.open(now).await;
         load.refresh(&opened, now).await;
+        // Another verifier asks, at other times.
+        load.published(now).await;
     }
 
     // The first notes since when the keys that the ring had retired before are known to be.

@@ -173,7 +173,11 @@ fn classify<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Strin
         SdkError::TimeoutError(_) => "no answer in time".to_owned(),
         SdkError::DispatchFailure(failure) if failure.is_timeout() => "no connection in time".to_owned(),
         SdkError::DispatchFailure(_) => "no connection".to_owned(),
-        SdkError::ServiceError(service) => service.err().code().unwrap_or("an answer without a code").to_owned(),
+        SdkError::ServiceError(service) => match service.err().code() {
+            Some("ResourceNotFoundException") => "there is no such secret (ResourceNotFoundException)".to_owned(),
+            Some(code) => code.to_owned(),
+            None => "an answer without a code".to_owned(),
+        },
         SdkError::ConstructionFailure(_) => "the request cannot be built".to_owned(),
         SdkError::ResponseError(_) => "an answer that cannot be read".to_owned(),
         _ => "an error that the SDK does not name".to_owned(),
