@@ -278,9 +278,15 @@ mod tests {
         let mut reader = Reader::new::<String, String>([]);
         reader.required("TABLE_NAME");
         let wrong: BootError = reader.finish().unwrap_err().into();
-        for error in [wrong, KeyringError::NoKeys("p".to_owned()).into()] {
-            let (statuses, attempts, _) = answers(&[error], &[0, 10_000]).await;
-            assert_eq!((statuses, attempts), (vec![418, 418], 1));
+        let (statuses, attempts, _) = answers(&[wrong], &[0, 10_000]).await;
+        assert_eq!((statuses, attempts), (vec![418, 418], 1));
+    }
+
+    #[tokio::test]
+    async fn keys_that_are_made_or_mended_later_are_found_without_a_deployment() {
+        for error in [KeyringError::NoKeys("p".to_owned()), KeyringError::Invalid("no JSON".to_owned())] {
+            let (statuses, attempts, _) = answers(&[error.into()], &[0, 10_000]).await;
+            assert_eq!((statuses, attempts), (vec![418, 200], 2));
         }
     }
 

@@ -38,6 +38,17 @@ impl LocalDynamo {
         dynamo
     }
 
+    /// Adds a table of another schema than the store's, and returns its name.
+    pub async fn with_other_keys(&self) -> &'static str {
+        const OTHER: &str = "other-keys";
+        let mut definition = TableDefinition::from_template().unwrap();
+        for (key, attribute) in definition.keys.iter_mut().zip(["hash", "range"]) {
+            attribute.clone_into(&mut key.attribute);
+        }
+        DynamoStore::over(plain_http(), &self.url, OTHER).create_table(&definition).await.unwrap();
+        OTHER
+    }
+
     /// A store on the table, over the given HTTP client.
     pub fn store(&self, http: SharedHttpClient) -> DynamoStore {
         DynamoStore::over(http, &self.url, TABLE)

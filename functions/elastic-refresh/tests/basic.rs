@@ -23,8 +23,20 @@ fn told(answer: &Answer) -> String {
     response = response.replace(&line.request_id.to_string(), "<id>");
     format!(
         "{} {response} {} {:?} {:?} {:?} {:?} {:?}",
-        answer.status, line.outcome, line.cause, line.error, line.family, line.generation, line.usage
+        answer.status,
+        line.outcome,
+        line.cause,
+        line.error,
+        line.family,
+        line.generation,
+        cost(answer)
     )
+}
+
+/// What an answer cost, without the time that it took.
+fn cost(answer: &Answer) -> (u32, f64, f64) {
+    let usage = answer.line.usage;
+    (usage.calls, usage.read_units, usage.write_units)
 }
 
 #[tokio::test]

@@ -58,6 +58,22 @@ async fn with_a_namespace_every_line_that_the_program_writes_is_a_whole_document
     assert!(lines[0]["KeyAge"].as_f64().unwrap() > 0.0);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_that_is_not_there_or_of_another_schema_is_told_at_the_start_and_is_a_failure_of_ours() {
+    let world = World::new().await;
+    for table in [world.dynamo.with_other_keys().await, "not-there"] {
+        let mut variables = variables(&world.dynamo);
+        variables.push(("TABLE_NAME".to_owned(), table.to_owned()));
+        let runtime = start(&variables);
+        let answer = runtime.invoke(&basic("user-1", PASSWORD));
+        assert_eq!(answer["statusCode"], 502, "{answer}");
+        let log = runtime.log();
+        let told: Vec<_> = log.lines().filter(|line| line.contains("infra/table.json")).collect();
+        assert_eq!(told.len(), 1, "{log}");
+        assert!(told[0].contains(table) && told[0].contains("TABLE_NAME"), "{log}");
+    }
+}
+
 #[test]
 fn the_program_starts_without_any_configuration_and_says_that_there_is_none() {
     let runtime = start(&[]);

@@ -67,11 +67,20 @@ impl DynamoStore {
         Self { client: Client::from_conf(config.build()), table: table.to_owned() }
     }
 
-    /// Opens the connection, so that the first request finds it warm. What the answer says is of no interest here:
-    /// each request reports the store's state for itself.
+    /// Opens the connection, so that the first request finds it warm. A table that is not there, has other keys or may not
+    /// be read is told in a log line, for whoever has just deployed: each request then fails for itself. What may pass is
+    /// of no interest here.
     pub async fn warm_up(&self) {
         let nowhere = Key { pk: "WARM".to_owned(), sk: "UP".to_owned() };
-        let _ = self.get(&nowhere, false, &Meter::default()).await;
+        if let Err(StoreError::Misconfigured(code)) = self.get(&nowhere, false, &Meter::default()).await {
+            let table = &self.table;
+            tracing::error!(
+                table,
+                code,
+                "the table cannot be used: TABLE_NAME must name one of the keys pk and sk, as infra/table.json has it, \
+                 which the function's role may read"
+            );
+        }
     }
 
     /// Creates the table as its definition says, and switches expiry on. For the local stack and for tests: a
