@@ -137,11 +137,16 @@ class Deployment:
 
     def without_keys(self):
         """A deployment without keys says so, in one log line that names what to do, and drops nobody's token."""
-        answer = self.cloud.call("POST", Uniqos.path, headers={"Cookie": "uniqos_refresh=a.b.c"})
+        def ask():
+            return self.cloud.call("POST", Uniqos.path, headers={"Cookie": "uniqos_refresh=a.b.c"})
+
+        answer = ask()
         equal((answer.status, answer.cookies), (500, []), "the answer of a function without keys")
         until(lambda: self.logged("UniqosRefresh", "rondo keys init"), "a log line that names `rondo keys init`")
         self.rondo("keys", "init", "--secret", self.outputs["KeyringArn"])
         equal(self.cloud.call("GET", "/.well-known/jwks.json").status, 200, "the keys' status, once they are there")
+        # An instance that stands looks for them once a second.
+        until(lambda: ask().status == 422, "the function to find the keys")
 
     def rondo(self, *command, given=None):
         return self.cloud.run(RONDO, *command, given=given)

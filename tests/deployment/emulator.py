@@ -2,8 +2,9 @@
 
 ministack is silent about what it leaves out of a template. What this stack needs and would miss is done here, by
 wrapping its CloudFormation handlers: the routes in an HTTP API's `Body` (what SAM's `HttpApi` events become), a REST API's
-methods that take any and those that IAM authorizes, the spelling of CORS keys, a table's expiry, recovery and protection, and secrets, which a template refers to by ARN and which have no value
-until they get one. A request to DynamoDB is told apart by its leading keys, so that the conditions on them hold; and an
+methods that take any and those that IAM authorizes, the spelling of CORS keys, a table's expiry, recovery and
+protection, alarms over expressions, and secrets, which a template refers to by ARN and which have no value until they get
+one. A request to DynamoDB is told apart by its leading keys, so that the conditions on them hold; and an
 instance that is replaced finishes what it is at, as Lambda has it.
 `deploy.py` asserts the results after the deployment, so that a version which opens a gap is noticed.
 """
@@ -183,6 +184,13 @@ def enforce(*given, resource_arn="*", service_context=None, check=iam_evaluator.
     return check(*given, resource_arn=resource_arn, service_context=context)
 
 
+def alarm_record(name, props, record=provisioners._cw_metric_alarm_record):
+    """An alarm over an expression of metrics stands as one over a metric: nothing here sets any off."""
+    if props.get("Metrics"):
+        props = {**props, "Metrics": None, "MetricName": "expression", "Namespace": "expression"}
+    return record(name, props)
+
+
 def end_when_idle(workers, end=lambda_runtime.kill_workers):
     def drain(worker, until):
         while worker.in_use and time.monotonic() < until:
@@ -194,6 +202,7 @@ def end_when_idle(workers, end=lambda_runtime.kill_workers):
 
 
 lambda_runtime.kill_workers = end_when_idle
+provisioners._cw_metric_alarm_record = alarm_record
 iam_actions.dynamodb_service_context = request_context
 iam_actions.dynamodb_transaction_checks = transaction_checks
 iam_evaluator.enforce = enforce
