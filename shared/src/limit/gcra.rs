@@ -54,7 +54,7 @@ impl Limited {
 
 /// How far apart two clocks may be and still both be right. Lambda's are kept within a millisecond or two; a bucket that
 /// was emptied by a clock this much ahead is still an empty bucket, and not a broken one.
-const CLOCK_TOLERANCE: Duration = Duration::from_millis(250);
+pub const CLOCK_TOLERANCE: Duration = Duration::from_millis(250);
 
 fn millis(millis: i64) -> Duration {
     Duration::from_millis(u64::try_from(millis).unwrap_or(0))

@@ -128,12 +128,13 @@ impl Admission {
     ) -> Result<Balance, AdmitError> {
         let allowance = self.allowance;
         let known = self.buckets.known(bucket, allowance, now);
-        let form_for = |stood, from_memory| {
+        let form_for = |stood, now, from_memory| {
             let form = gcra::form_for(allowance, stood, known, now);
             form.map_err(|limited| AdmitError::Limited { limited, from_memory })
         };
         // The first form supposes that what is known stands.
-        let mut form = form_for(known, true)?;
+        let (mut form, mut now) = (form_for(known, now, true)?, now);
+        let begun_at = now;
         for _ in 0..CHARGE_ATTEMPTS {
             let expires_at = gcra::expires_at_secs(allowance, now);
             let stood = match store.charge(bucket, form, expires_at, meter).await? {
@@ -143,10 +144,16 @@ impl Admission {
                 }
                 Charged::Failed { tat } => tat,
             };
+            // What stands was left while the charge was under way. Where that took long, it is judged by the time that it
+            // is by then: by the request's own instant it would look as if a wrong clock had left it.
+            let elapsed = meter.elapsed();
+            if elapsed >= gcra::CLOCK_TOLERANCE {
+                now = begun_at.plus(elapsed);
+            }
             if let Some(tat) = stood {
                 self.buckets.remember(bucket, allowance, tat, now);
             }
-            form = form_for(stood, false)?;
+            form = form_for(stood, now, false)?;
         }
         Err(AdmitError::Store(StoreError::Contended("the rate bucket changed under every attempt".to_owned())))
     }
@@ -289,6 +296,25 @@ mod tests {
                     let worst = worst(allowance, &let_in(allowance, [ahead, 0, 0, 0], gap, 2_000).await);
                     assert!(worst <= 3.0, "{ahead} ms ahead, {allowance:?}: {worst} times what is promised");
                 }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_that_was_long_under_way_neither_sets_a_bucket_back_nor_is_refused_for_what_came_meanwhile() {
+        for allowance in allowances() {
+            let three_secs = 3_000;
+            // What others left a moment ago, while this request waited for three seconds: an empty bucket, and one charge.
+            let emptied = three_secs + allowance.full_millis();
+            let charged_once = three_secs + allowance.emission_millis();
+            for (stood, let_in) in [(emptied, false), (charged_once, allowance.burst() > 1)] {
+                let (store, instance) = (OneBucket(Mutex::new(Some(at(stood)))), Admission::new(allowance));
+                let begun_at = tokio::time::Instant::now() - Duration::from_secs(3);
+                let meter = Meter::since(begun_at, crate::store::WALK_TIME);
+                let answer = instance.charge(&key(), &store, at(0), &meter).await;
+                assert_eq!(answer.is_ok(), let_in, "{allowance:?}: {answer:?}");
+                let left = stood + if let_in { allowance.emission_millis() } else { 0 };
+                assert_eq!(store.tat(), Some(at(left)), "{allowance:?}: it stands on what stood");
             }
         }
     }

@@ -172,6 +172,7 @@ pub const WALK_TIME: Duration = Duration::from_secs(4);
 /// What one request has cost so far, and how long it may go on. Filled by the store, call by call, failed ones included.
 #[derive(Debug, Default)]
 pub struct Meter {
+    begun_at: Option<Instant>,
     ends_at: Option<Instant>,
     calls: AtomicU32,
     read_half_units: AtomicU64,
@@ -239,7 +240,19 @@ impl Meter {
     /// For calls that begin now and have so much time together.
     #[must_use]
     pub fn within(time: Duration) -> Self {
-        Self { ends_at: Instant::now().checked_add(time), ..Self::default() }
+        Self::since(Instant::now(), time)
+    }
+
+    /// For calls that began then and have so much time together.
+    #[must_use]
+    pub fn since(begun_at: Instant, time: Duration) -> Self {
+        Self { begun_at: Some(begun_at), ends_at: begun_at.checked_add(time), ..Self::default() }
+    }
+
+    /// For how long these calls have been going on: nothing where no end was set.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.begun_at.map(|begun| begun.elapsed()).unwrap_or_default()
     }
 
     /// Counts an operation and makes it, for as long as there is time.
