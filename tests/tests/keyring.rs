@@ -18,7 +18,7 @@ fn ring_with(kid: &str) -> String {
 
 /// Whether reading again may help.
 fn may_pass(error: &KeyringError) -> bool {
-    matches!(error, KeyringError::Unreadable(_))
+    matches!(error, KeyringError::Unreadable(_) | KeyringError::Absent(_))
 }
 
 async fn open(service: &SecretsManager, now: Timestamp) -> Result<Keyring, KeyringError> {

@@ -93,12 +93,7 @@ impl Policy {
                 reader.limit("DREADNODE_ADDRESS_RATE_LIMIT", ADDRESS_LIMIT),
                 second,
             ),
-            cross_site: CrossSitePolicy {
-                origins: reader.origins("DREADNODE_ALLOWED_ORIGINS"),
-                methods: "POST",
-                request_headers: "content-type, authorization",
-                exposed_headers: "x-request-id, retry-after",
-            },
+            cross_site: cross_site(reader),
             refresh_cookie: cookie(REFRESH_TOKEN),
             access_cookie: cookie(ACCESS_COOKIE_NAME),
             min_client_version: min_client_version(reader),
@@ -160,6 +155,16 @@ fn min_client_version(reader: &mut Reader) -> Option<Version> {
         reader.problem(name, "must be a version of three numbers such as 1.2.3");
     }
     version
+}
+
+/// Who may call from a browser, which a function that could not start has to tell too.
+pub fn cross_site(reader: &mut Reader) -> CrossSitePolicy {
+    CrossSitePolicy {
+        origins: reader.origins("DREADNODE_ALLOWED_ORIGINS"),
+        methods: "POST",
+        request_headers: "content-type, authorization",
+        exposed_headers: "x-request-id, retry-after",
+    }
 }
 
 /// The product's one tenant.

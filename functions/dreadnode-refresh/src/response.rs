@@ -1,7 +1,7 @@
 //! Outcome to wire: every status, type, header and text of this product, and the words of its log line.
 
 use lambda_http::http::{HeaderMap, StatusCode};
-use lambda_http::{Body, Response};
+use lambda_http::{Body, Request, Response};
 use rondo_shared::limit::{AdmitError, Limited};
 use rondo_shared::log::LogLine;
 pub use rondo_shared::log::Seen;
@@ -11,7 +11,7 @@ use rondo_shared::store::item::{Cause, Membership};
 use rondo_shared::store::{StoreError, Usage};
 use rondo_shared::token::TokenError;
 pub use rondo_shared::wire::Method;
-use rondo_shared::wire::Reply;
+use rondo_shared::wire::{CrossSitePolicy, Reply};
 use serde_json::{Value, json};
 use ulid::Ulid;
 
@@ -110,10 +110,7 @@ pub fn render(
             let came_in_cookie = token_in_cookie(request).is_some();
             refused(reply(error.status), error, failure, came_in_cookie, policy)
         }
-        Outcome::Preflight => {
-            let preflight = policy.cross_site.preflight_headers(request);
-            reply(StatusCode::NO_CONTENT).header("allow", ALLOW).headers(preflight).empty()
-        }
+        Outcome::Preflight => preflight(reply(StatusCode::NO_CONTENT), &policy.cross_site, request),
         Outcome::MethodNotAllowed => {
             let body = envelope(&METHOD_NOT_ALLOWED, &Value::Null);
             reply(METHOD_NOT_ALLOWED.status).header("allow", ALLOW).json(&body)
@@ -138,10 +135,23 @@ pub fn render(
     (response, line)
 }
 
-/// The answer of a function that could not start: an error of ours, as the contract has it, and nothing else.
+/// The answer of a function that could not start: an error of ours, as the contract has it. A browser is told who may read it, and a
+/// preflight and a wrong method get what they always get.
 #[must_use]
-pub fn not_started(request_id: Ulid) -> Response<Body> {
-    Reply::new(OURS.status, request_id).json(&envelope(&OURS, &Value::Null))
+pub fn not_started(cross_site: &CrossSitePolicy, request: &Request, request_id: Ulid) -> Response<Body> {
+    let reply = |status| Reply::new(status, request_id).headers(cross_site.answer_headers(request.headers()));
+    match Method::of(request) {
+        Method::Preflight => preflight(reply(StatusCode::NO_CONTENT), cross_site, request.headers()),
+        Method::Other => {
+            let body = envelope(&METHOD_NOT_ALLOWED, &Value::Null);
+            reply(METHOD_NOT_ALLOWED.status).header("allow", ALLOW).json(&body)
+        }
+        Method::Post => reply(OURS.status).json(&envelope(&OURS, &Value::Null)),
+    }
+}
+
+fn preflight(reply: Reply, cross_site: &CrossSitePolicy, request: &HeaderMap) -> Response<Body> {
+    reply.header("allow", ALLOW).headers(cross_site.preflight_headers(request)).empty()
 }
 
 /// Both cookies are set for a client that sent its token in the body, too: without the successor it would be locked out.

@@ -4,6 +4,7 @@
 
 mod world;
 
+use rondo_shared::config::Reader;
 use rondo_shared::moment::Timestamp;
 use rondo_shared::store::item::Cause;
 use rondo_tests::world::millis;
@@ -407,7 +408,16 @@ async fn a_keyring_that_cannot_be_read_leaves_a_token_of_an_unknown_key_undecide
 #[tokio::test]
 async fn a_function_that_could_not_start_says_so_in_the_products_words() {
     let id = ulid::Ulid::from_parts(1, 2);
-    let response = dreadnode_refresh::response::not_started(id);
+    let cross_site =
+        dreadnode_refresh::policy::cross_site(&mut Reader::new([("DREADNODE_ALLOWED_ORIGINS", "https://app.example")]));
+    let ask = |method: &str| {
+        let request = lambda_http::http::Request::builder().method(method).header("origin", "https://app.example");
+        dreadnode_refresh::response::not_started(&cross_site, &request.body(lambda_http::Body::Empty).unwrap(), id)
+    };
+    let response = ask("POST");
+    assert_eq!(response.headers()["access-control-allow-origin"], "https://app.example");
+    assert_eq!(ask("OPTIONS").headers()["access-control-allow-methods"], "POST");
+    assert_eq!(ask("GET").status(), 405);
     let body: Value = serde_json::from_slice(response.body().as_ref()).unwrap();
     assert_eq!((response.status().as_u16(), &body["code"], &body["type"]), (500, &json!(500), &json!("app_error")));
     assert_eq!(response.headers()["x-request-id"], id.to_string().as_str());

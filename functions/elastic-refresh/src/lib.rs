@@ -70,6 +70,7 @@ impl From<KeyringError> for BootError {
     fn from(error: KeyringError) -> Self {
         match error {
             KeyringError::NoKeys(_) => Self::NotConfigured("the keyring holds no keys for this product"),
+            KeyringError::Absent(_) => Self::NotConfigured("there is no keyring yet: `rondo keys init` makes one"),
             KeyringError::Invalid(_) | KeyringError::Unreadable(_) => Self::Keyring(error),
         }
     }

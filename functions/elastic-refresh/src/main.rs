@@ -1,6 +1,6 @@
 //! Cold start only: boot once, then for each event read the clock and call `handle`.
 
-use elastic_refresh::policy::PRODUCT;
+use elastic_refresh::policy::{PRODUCT, cross_site};
 use elastic_refresh::{App, BootError, configure, handle, response};
 use rondo_shared::boot::NotServing;
 use rondo_shared::config::Reader;
@@ -11,12 +11,13 @@ use rondo_shared::store::dynamo::DynamoStore;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     log::init();
+    let cross_site = cross_site(&mut Reader::from_environment());
     rondo_shared::boot::run(
         PRODUCT,
         boot,
         |app, moment, request| async move { handle(&app, &moment, &request).await },
-        |why, request, request_id| match why {
-            NotServing::NotStarted(error) => response::not_started(error, request, request_id),
+        move |why, request, request_id| match why {
+            NotServing::NotStarted(error) => response::not_started(error, &cross_site, request, request_id),
             NotServing::WithoutRandomness => response::without_randomness(),
         },
     )

@@ -91,12 +91,7 @@ impl Policy {
             address_allowance,
             password_address_allowance,
             password_user_allowance,
-            cross_site: CrossSitePolicy {
-                origins: reader.origins("ELASTIC_ALLOWED_ORIGINS"),
-                methods: "POST",
-                request_headers: "content-type, authorization",
-                exposed_headers: "x-request-id, x-cloud-error-codes, retry-after",
-            },
+            cross_site: cross_site(reader),
         }
     }
 
@@ -121,6 +116,16 @@ impl Policy {
 
 const fn until_successor_used(at_most: Duration) -> Grace {
     if at_most.is_zero() { Grace::Off } else { Grace::UntilSuccessorUsed { at_most } }
+}
+
+/// Who may call from a browser, which a function that could not start has to tell too.
+pub fn cross_site(reader: &mut Reader) -> CrossSitePolicy {
+    CrossSitePolicy {
+        origins: reader.origins("ELASTIC_ALLOWED_ORIGINS"),
+        methods: "POST",
+        request_headers: "content-type, authorization",
+        exposed_headers: "x-request-id, x-cloud-error-codes, retry-after",
+    }
 }
 
 /// The product's one tenant.

@@ -11,7 +11,7 @@ use rondo_shared::rotation::{How, Revocation, RotateError};
 use rondo_shared::store::{StoreError, Usage};
 use rondo_shared::token::TokenError;
 pub use rondo_shared::wire::Method;
-use rondo_shared::wire::Reply;
+use rondo_shared::wire::{CrossSitePolicy, Reply};
 use serde_json::{Value, json};
 use ulid::Ulid;
 
@@ -95,10 +95,7 @@ pub fn render(
             let error = error_of(failure);
             refused(with_retry_after(reply(error.status), failure), error)
         }
-        Outcome::Preflight => {
-            let preflight = policy.cross_site.preflight_headers(request);
-            reply(StatusCode::NO_CONTENT).header("allow", ALLOW).headers(preflight).empty()
-        }
+        Outcome::Preflight => preflight(reply(StatusCode::NO_CONTENT), &policy.cross_site, request),
         Outcome::MethodNotAllowed => {
             refused(reply(METHOD_NOT_ALLOWED.status).header("allow", ALLOW), &METHOD_NOT_ALLOWED)
         }
@@ -123,18 +120,29 @@ pub fn render(
     (response, line)
 }
 
-/// The answer of a function that could not start: that it is not configured, or an error of ours.
+/// The answer of a function that could not start: that it is not configured, or an error of ours, as the contract has it. A browser is told who may read it, and a
+/// preflight and a wrong method get what they always get.
 #[must_use]
-pub fn not_started(error: &BootError, request: &Request, request_id: Ulid) -> Response<Body> {
+pub fn not_started(
+    error: &BootError,
+    cross_site: &CrossSitePolicy,
+    request: &Request,
+    request_id: Ulid,
+) -> Response<Body> {
+    let reply = |status| Reply::new(status, request_id).headers(cross_site.answer_headers(request.headers()));
     let error = match (Method::of(request), error) {
+        (Method::Preflight, _) => return preflight(reply(StatusCode::NO_CONTENT), cross_site, request.headers()),
         (Method::Other, _) => {
-            let reply = Reply::new(METHOD_NOT_ALLOWED.status, request_id).header("allow", ALLOW);
-            return refused(reply, &METHOD_NOT_ALLOWED);
+            return refused(reply(METHOD_NOT_ALLOWED.status).header("allow", ALLOW), &METHOD_NOT_ALLOWED);
         }
-        (Method::Post | Method::Preflight, BootError::NotConfigured(_)) => &NOT_CONFIGURED,
-        (Method::Post | Method::Preflight, BootError::Config(_) | BootError::Keyring(_)) => &NOT_STARTED,
+        (Method::Post, BootError::NotConfigured(_)) => &NOT_CONFIGURED,
+        (Method::Post, BootError::Config(_) | BootError::Keyring(_)) => &NOT_STARTED,
     };
-    refused(Reply::new(error.status, request_id), error)
+    refused(reply(error.status), error)
+}
+
+fn preflight(reply: Reply, cross_site: &CrossSitePolicy, request: &HeaderMap) -> Response<Body> {
+    reply.header("allow", ALLOW).headers(cross_site.preflight_headers(request)).empty()
 }
 
 /// The answer where not even a request's name can be drawn.

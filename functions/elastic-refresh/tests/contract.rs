@@ -7,6 +7,7 @@ mod world;
 use elastic_refresh::{App, BootError, configure, response};
 use lambda_http::{Body, Response};
 use rondo_shared::config::Reader;
+use rondo_shared::keyring::KeyringError;
 use rondo_shared::moment::Timestamp;
 use rondo_tests::LocalDynamo;
 use serde_json::{Value, json};
@@ -338,7 +339,8 @@ fn answer_without_starting(variables: &[(String, String)], dynamo: &LocalDynamo,
         App::new(common, policy, dynamo.store(rondo_tests::dynamo::plain_http()), T0).map(|_| ())
     });
     let error: BootError = booted.expect_err("it cannot start");
-    let response = response::not_started(&error, &request_of(event), Ulid::from_parts(1, 2));
+    let cross_site = elastic_refresh::policy::cross_site(&mut Reader::new::<String, String>([]));
+    let response = response::not_started(&error, &cross_site, &request_of(event), Ulid::from_parts(1, 2));
     assert_common(&response);
     response
 }
@@ -376,6 +378,9 @@ async fn a_deployment_without_a_store_or_keys_for_the_product_says_that_it_is_no
         let response = answer_without_starting(&variables, &dynamo, &with_method(bearer("x.y.z"), "GET"));
         assert_eq!((response.status().as_u16(), response.headers()["allow"].to_str().unwrap()), (405, "POST, OPTIONS"));
     }
+    // A stack is deployed before `rondo keys init` gives its secret a value.
+    let yet_empty = BootError::from(KeyringError::Absent("secret rondo/keyring".to_owned()));
+    assert!(matches!(yet_empty, BootError::NotConfigured(_)), "{yet_empty:?}");
     for variables in [
         with("ELASTIC_GRACE_SECS", "301"),
         with("KEYRING_FILE", "no/such/file.json"),

@@ -114,7 +114,7 @@ pub struct Granted {
 pub struct Tokens {
     /// The access token.
     pub access_token: String,
-    /// The refresh token and how long it lives, where one was rotated.
+    /// The refresh token and how long its cookie is kept, where one was rotated.
     pub successor: Option<(String, Duration)>,
 }
 
@@ -309,7 +309,8 @@ async fn tokens<S: Store>(
         }
         Session::Rotated(rotated) => {
             let pair = mint(rotated, &keys, authority, access, moment)?;
-            let successor = (pair.refresh_token().to_owned(), pair.refresh_expires_at().since(moment.now));
+            // The cookie's age is the product's constant; how long its token lives, the token says.
+            let successor = (pair.refresh_token().to_owned(), app.policy.rotation.idle);
             let access_token = access_token(rotated, &own, &keys, authority, access, moment)?;
             Ok(Tokens { access_token, successor: Some(successor) })
         }

@@ -1,6 +1,6 @@
 //! Cold start only: boot once, then for each event read the clock and call `handle`.
 
-use replyke_refresh::policy::PRODUCT;
+use replyke_refresh::policy::{PRODUCT, cross_site};
 use replyke_refresh::{App, BootError, configure, handle, response};
 use rondo_shared::config::Reader;
 use rondo_shared::log;
@@ -10,11 +10,12 @@ use rondo_shared::store::dynamo::DynamoStore;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     log::init();
+    let cross_site = cross_site(&mut Reader::from_environment());
     rondo_shared::boot::run(
         PRODUCT,
         boot,
         |app, moment, request| async move { handle(&app, &moment, &request).await },
-        |_, _, request_id| response::not_started(request_id),
+        move |_, request, request_id| response::not_started(&cross_site, request, request_id),
     )
     .await
 }

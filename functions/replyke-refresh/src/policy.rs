@@ -79,13 +79,7 @@ impl Policy {
             },
             rotate_cookies: reader.flag("REPLYKE_ROTATE_COOKIES"),
             allowance: Allowance::per_period(limit, period),
-            cross_site: CrossSitePolicy {
-                origins: reader.origins("REPLYKE_ALLOWED_ORIGINS"),
-                methods: "POST",
-                request_headers: "content-type, authorization",
-                exposed_headers: "x-request-id, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset, \
-                                  retry-after",
-            },
+            cross_site: cross_site(reader),
             cookie: CookieShape {
                 name: COOKIE_NAME,
                 path: "/",
@@ -112,6 +106,17 @@ pub fn tenant(project: &str) -> Option<Tenant> {
 #[must_use]
 pub fn project_of(tenant: &Tenant) -> &str {
     tenant.as_str().split_once(':').map_or("", |(_, project)| project)
+}
+
+/// Who may call from a browser, which a function that could not start has to tell too.
+pub fn cross_site(reader: &mut Reader) -> CrossSitePolicy {
+    CrossSitePolicy {
+        origins: reader.origins("REPLYKE_ALLOWED_ORIGINS"),
+        methods: "POST",
+        request_headers: "content-type, authorization",
+        exposed_headers: "x-request-id, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset, \
+                          retry-after",
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! have been. Only a function that could not start knows none.
 
 use lambda_http::http::{HeaderMap, StatusCode};
-use lambda_http::{Body, Response};
+use lambda_http::{Body, Request, Response};
 use rondo_shared::limit::{AdmitError, Balance, Limited};
 use rondo_shared::log::LogLine;
 pub use rondo_shared::log::Seen;
@@ -15,7 +15,7 @@ use rondo_shared::store::Usage;
 use rondo_shared::store::item::Cause;
 use rondo_shared::token::TokenError;
 pub use rondo_shared::wire::Method;
-use rondo_shared::wire::Reply;
+use rondo_shared::wire::{CrossSitePolicy, Reply};
 use serde::Serialize;
 use ulid::Ulid;
 
@@ -130,10 +130,7 @@ pub fn render(
                 .header("retry-after", &limited.retry_after_secs().to_string())
                 .text(HTML, LIMITED_TEXT.to_owned()),
         },
-        Outcome::Preflight => {
-            let preflight = policy.cross_site.preflight_headers(request);
-            reply(StatusCode::NO_CONTENT).header("allow", ALLOW).headers(preflight).empty()
-        }
+        Outcome::Preflight => preflight(reply(StatusCode::NO_CONTENT), &policy.cross_site, request),
         Outcome::MethodNotAllowed => {
             reply(METHOD_NOT_ALLOWED.status).header("allow", ALLOW).json(&body_of(&METHOD_NOT_ALLOWED, None))
         }
@@ -158,10 +155,23 @@ pub fn render(
     (response, line)
 }
 
-/// The answer of a function that could not start: an error of ours, as the contract has it, and nothing else.
+/// The answer of a function that could not start: an error of ours, as the contract has it. A browser is told who may read it, and a
+/// preflight and a wrong method get what they always get. Nothing is counted yet, so that no limit is told.
 #[must_use]
-pub fn not_started(request_id: Ulid) -> Response<Body> {
-    Reply::new(INTERNAL.status, request_id).json(&body_of(&INTERNAL, None))
+pub fn not_started(cross_site: &CrossSitePolicy, request: &Request, request_id: Ulid) -> Response<Body> {
+    let reply = |status| Reply::new(status, request_id).headers(cross_site.answer_headers(request.headers()));
+    match Method::of(request) {
+        Method::Preflight => preflight(reply(StatusCode::NO_CONTENT), cross_site, request.headers()),
+        Method::Other => {
+            let body = body_of(&METHOD_NOT_ALLOWED, None);
+            reply(METHOD_NOT_ALLOWED.status).header("allow", ALLOW).json(&body)
+        }
+        Method::Post => reply(INTERNAL.status).json(&body_of(&INTERNAL, None)),
+    }
+}
+
+fn preflight(reply: Reply, cross_site: &CrossSitePolicy, request: &HeaderMap) -> Response<Body> {
+    reply.header("allow", ALLOW).headers(cross_site.preflight_headers(request)).empty()
 }
 
 fn granted(reply: Reply, got: &Granted, policy: &Policy) -> Response<Body> {

@@ -6,6 +6,7 @@ mod world;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use rondo_shared::config::Reader;
 use rondo_shared::store::item::Cause;
 use rondo_tests::{Fault, T0, secs};
 use serde_json::{Value, json};
@@ -326,7 +327,7 @@ async fn what_is_wrong_first_in_the_table_is_told_where_several_things_are() {
 async fn a_body_that_is_no_json_object_is_malformed_even_where_the_cookie_is_good() {
     let world = World::new().await;
     let good = world.open(T0).await;
-    let broken = ["{", "not json", "{'refreshToken':1}", "{} trailing", " ", "null", "17", "true", "\"text\"", "[]"];
+    let broken = ["{", "not json", "{'refreshToken':1}", "{} trailing", " ", "null", "17", "true", "\"text\""];
     for (n, body) in broken.into_iter().enumerate() {
         for base in [event(json!({})), cookie_event(&good), with_headers(cookie_event(&good), &[FOREIGN_SITE])] {
             let answer = send_from(&world, n, with_body(base, body)).await;
@@ -335,6 +336,17 @@ async fn a_body_that_is_no_json_object_is_malformed_even_where_the_cookie_is_goo
         }
     }
     world.by_cookie(&good, secs(2)).await.ok();
+}
+
+/// `express.json()` takes objects and arrays.
+#[tokio::test]
+async fn a_body_that_is_an_array_holds_no_token() {
+    let world = World::new().await;
+    let good = world.open(T0).await;
+    for body in ["[]", "[1]", r#"[{"refreshToken":"x"}]"#] {
+        assert_says(&world.send(with_body(event(json!({})), body), secs(1)).await, 200, NOBODY);
+        world.send(with_body(cookie_event(&good), body), secs(1)).await.ok();
+    }
 }
 
 #[tokio::test]
@@ -579,7 +591,20 @@ async fn an_authorization_header_is_ignored() {
 
 #[tokio::test]
 async fn a_function_without_configuration_answers_an_error_of_ours() {
-    let response = replyke_refresh::response::not_started(ulid::Ulid::nil());
+    let origins = [("REPLYKE_ALLOWED_ORIGINS", "https://app.example")];
+    let cross_site = replyke_refresh::policy::cross_site(&mut Reader::new(origins));
+    let ask = |method: &str| {
+        let request = lambda_http::http::Request::builder().method(method).header("origin", "https://app.example");
+        replyke_refresh::response::not_started(
+            &cross_site,
+            &request.body(lambda_http::Body::Empty).unwrap(),
+            ulid::Ulid::nil(),
+        )
+    };
+    let response = ask("POST");
+    assert_eq!(response.headers()["access-control-allow-origin"], "https://app.example");
+    assert_eq!(ask("OPTIONS").headers()["access-control-allow-methods"], "POST");
+    assert_eq!(ask("GET").status(), 405);
     assert_eq!((response.status().as_u16(), response.body().as_ref()), (500, SERVER_ERROR.as_bytes()));
     assert_eq!(response.headers()["cache-control"], "no-store");
 }

@@ -4,18 +4,19 @@ use rondo_shared::config::Reader;
 use rondo_shared::log;
 use rondo_shared::moment::Moment;
 use rondo_shared::store::dynamo::DynamoStore;
-use uniqos_refresh::policy::{PRODUCT, documentation_url};
+use uniqos_refresh::policy::{PRODUCT, cross_site, documentation_url};
 use uniqos_refresh::{App, BootError, configure, handle, response};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     log::init();
-    let documentation_url = documentation_url(&mut Reader::from_environment());
+    let mut reader = Reader::from_environment();
+    let (cross_site, documentation_url) = (cross_site(&mut reader), documentation_url(&mut reader));
     rondo_shared::boot::run(
         PRODUCT,
         boot,
         |app, moment, request| async move { handle(&app, &moment, &request).await },
-        move |_, _, request_id| response::not_started(&documentation_url, request_id),
+        move |_, request, request_id| response::not_started(&cross_site, &documentation_url, request, request_id),
     )
     .await
 }

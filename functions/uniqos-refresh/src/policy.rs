@@ -91,14 +91,7 @@ impl Policy {
             },
             org_allowance: Allowance::per_period(reader.limit("UNIQOS_RATE_LIMIT", ORG_LIMIT), second),
             address_allowance: Allowance::per_period(reader.limit("UNIQOS_ADDRESS_RATE_LIMIT", ADDRESS_LIMIT), second),
-            cross_site: CrossSitePolicy {
-                origins: reader.origins("UNIQOS_ALLOWED_ORIGINS"),
-                methods: "POST",
-                request_headers: "content-type, authorization, x-uniqos-sdk, idempotency-key",
-                exposed_headers: "x-request-id, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset, \
-                                  retry-after, x-quota-turns-used, x-quota-turns-limit, \
-                                  x-quota-relationships-used, x-quota-relationships-limit, x-quota-reset",
-            },
+            cross_site: cross_site(reader),
             cookie: CookieShape {
                 name: COOKIE_NAME,
                 path: "/v1/auth",
@@ -122,6 +115,18 @@ impl Policy {
 /// Where errors are explained, which a function that could not start has to say too. No text is wrong for it.
 pub fn documentation_url(reader: &mut Reader) -> String {
     reader.text("UNIQOS_DOCUMENTATION_URL", DOCUMENTATION_URL)
+}
+
+/// Who may call from a browser, which a function that could not start has to tell too.
+pub fn cross_site(reader: &mut Reader) -> CrossSitePolicy {
+    CrossSitePolicy {
+        origins: reader.origins("UNIQOS_ALLOWED_ORIGINS"),
+        methods: "POST",
+        request_headers: "content-type, authorization, x-uniqos-sdk, idempotency-key",
+        exposed_headers: "x-request-id, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset, \
+                          retry-after, x-quota-turns-used, x-quota-turns-limit, \
+                          x-quota-relationships-used, x-quota-relationships-limit, x-quota-reset",
+    }
 }
 
 /// The product's one tenant.

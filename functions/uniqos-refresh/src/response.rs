@@ -1,7 +1,7 @@
 //! Outcome to wire: every status, code, header and text of this product, and the words of its log line.
 
 use lambda_http::http::{HeaderMap, StatusCode};
-use lambda_http::{Body, Response};
+use lambda_http::{Body, Request, Response};
 use rondo_shared::limit::{AdmitError, Balance, Limited};
 use rondo_shared::log::LogLine;
 pub use rondo_shared::log::Seen;
@@ -12,7 +12,7 @@ use rondo_shared::store::Usage;
 use rondo_shared::store::item::Quota;
 use rondo_shared::token::TokenError;
 pub use rondo_shared::wire::Method;
-use rondo_shared::wire::Reply;
+use rondo_shared::wire::{CrossSitePolicy, Reply};
 use serde_json::{Value, json};
 use ulid::Ulid;
 
@@ -115,10 +115,7 @@ pub fn render(
             let may_clear = were_all_looked_at(request);
             refused(reply(error.status), error, failure, may_clear, policy, moment)
         }
-        Outcome::Preflight => {
-            let preflight = policy.cross_site.preflight_headers(request);
-            reply(StatusCode::NO_CONTENT).header("allow", ALLOW).headers(preflight).empty()
-        }
+        Outcome::Preflight => preflight(reply(StatusCode::NO_CONTENT), &policy.cross_site, request),
         Outcome::MethodNotAllowed => {
             let body = envelope(&METHOD_NOT_ALLOWED, &Value::Null, &policy.documentation_url, moment.request_id);
             reply(METHOD_NOT_ALLOWED.status).header("allow", ALLOW).json(&body)
@@ -143,12 +140,29 @@ pub fn render(
     (response, line)
 }
 
-/// The answer of a function that could not start: an error of ours, as the contract has it, and nothing else.
-/// `documentation_url` is the one setting that it needs; see [`crate::policy::documentation_url`].
+/// The answer of a function that could not start: an error of ours, as the contract has it. A browser is told who may read it, and a
+/// preflight and a wrong method get what they always get.
+/// `documentation_url` is a setting that it needs; see [`crate::policy::documentation_url`].
 #[must_use]
-pub fn not_started(documentation_url: &str, request_id: Ulid) -> Response<Body> {
-    let body = envelope(&INTERNAL, &Value::Null, documentation_url, request_id);
-    Reply::new(INTERNAL.status, request_id).json(&body)
+pub fn not_started(
+    cross_site: &CrossSitePolicy,
+    documentation_url: &str,
+    request: &Request,
+    request_id: Ulid,
+) -> Response<Body> {
+    let reply = |status| Reply::new(status, request_id).headers(cross_site.answer_headers(request.headers()));
+    match Method::of(request) {
+        Method::Preflight => preflight(reply(StatusCode::NO_CONTENT), cross_site, request.headers()),
+        Method::Other => {
+            let body = envelope(&METHOD_NOT_ALLOWED, &Value::Null, documentation_url, request_id);
+            reply(METHOD_NOT_ALLOWED.status).header("allow", ALLOW).json(&body)
+        }
+        Method::Post => reply(INTERNAL.status).json(&envelope(&INTERNAL, &Value::Null, documentation_url, request_id)),
+    }
+}
+
+fn preflight(reply: Reply, cross_site: &CrossSitePolicy, request: &HeaderMap) -> Response<Body> {
+    reply.header("allow", ALLOW).headers(cross_site.preflight_headers(request)).empty()
 }
 
 fn granted(reply: Reply, rotated: &Rotated, pair: &TokenPair, policy: &Policy, moment: &Moment) -> Response<Body> {

@@ -373,7 +373,21 @@ fn a_function_that_could_not_start_says_where_its_error_is_explained() {
     let settings = [("UNIQOS_DOCUMENTATION_URL", "https://errors.example.com/")];
     for (settings, base) in [(&settings[..], "https://errors.example.com/"), (&[], "https://docs.uniqos.com/errors")] {
         let documentation_url = uniqos_refresh::policy::documentation_url(&mut Reader::new(settings.iter().copied()));
-        let response = uniqos_refresh::response::not_started(&documentation_url, id);
+        let cross_site =
+            uniqos_refresh::policy::cross_site(&mut Reader::new([("UNIQOS_ALLOWED_ORIGINS", "https://app.example")]));
+        let ask = |method: &str| {
+            let request = lambda_http::http::Request::builder().method(method).header("origin", "https://app.example");
+            uniqos_refresh::response::not_started(
+                &cross_site,
+                &documentation_url,
+                &request.body(lambda_http::Body::Empty).unwrap(),
+                id,
+            )
+        };
+        assert_eq!(ask("OPTIONS").headers()["access-control-allow-methods"], "POST");
+        assert_eq!(ask("GET").status(), 405);
+        let response = ask("POST");
+        assert_eq!(response.headers()["access-control-allow-origin"], "https://app.example");
         let body: serde_json::Value = serde_json::from_slice(response.body().as_ref()).unwrap();
         assert_eq!((response.status().as_u16(), &body["error"]["code"]), (500, &json!("internal_error")));
         assert_eq!(body["error"]["documentation_url"], format!("{base}#internal_error"));

@@ -348,6 +348,9 @@ pub enum KeyringError {
     /// Read, and without this product.
     #[error("the keyring holds no keys for {0}")]
     NoKeys(String),
+    /// Read, and there is none yet.
+    #[error("there is no keyring yet: {0}")]
+    Absent(String),
     /// Not read: this may pass.
     #[error("the keyring cannot be read: {0}")]
     Unreadable(String),

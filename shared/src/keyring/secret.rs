@@ -85,9 +85,13 @@ impl Secret {
     /// The keyring's text.
     ///
     /// # Errors
-    /// [`KeyringError::Unreadable`] where there is no answer, or no value yet: either may pass.
+    /// [`KeyringError::Unreadable`] where there is no answer, [`KeyringError::Absent`] where there is no value yet:
+    /// either may pass.
     pub async fn read(&self) -> Result<KeyringText, KeyringError> {
-        let no_value = || self.unreadable("it has no value yet: `rondo keys init --secret …` gives it one");
+        let no_value = || {
+            let what = "it has no value yet: `rondo keys init --secret …` gives it one";
+            KeyringError::Absent(format!("secret {}: {what}", self.id))
+        };
         self.standing().await?.text.ok_or_else(no_value)
     }
 

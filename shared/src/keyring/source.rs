@@ -70,7 +70,7 @@ impl KeyringSource {
     /// keyrings costs one reading.
     ///
     /// # Errors
-    /// [`KeyringError::Unreadable`]: this may pass.
+    /// [`KeyringError::Unreadable`] and [`KeyringError::Absent`]: either may pass.
     pub async fn read_ahead(&mut self) -> Result<(), KeyringError> {
         match self {
             Self::File(_) => {}
@@ -93,7 +93,7 @@ impl KeyringSource {
     /// Reads the document, whatever was read ahead.
     ///
     /// # Errors
-    /// [`KeyringError::Unreadable`]: this may pass.
+    /// [`KeyringError::Unreadable`] and [`KeyringError::Absent`]: either may pass.
     pub async fn read(&self) -> Result<KeyringText, KeyringError> {
         match self {
             Self::File(path) => read_file(path),

@@ -156,12 +156,33 @@ fn is_header_name(name: &str) -> bool {
     lambda_http::http::HeaderName::from_bytes(name.as_bytes()).is_ok()
 }
 
+/// Cookies come in an array, in a header, or, from what is no gateway, in both: `lambda_http` then looks at the array
+/// alone, an empty one included. What the header has beside it is appended.
 fn mend_cookies(event: &mut Map<String, Value>) {
+    let in_header = cookies_in_header(event);
     match event.get_mut("cookies") {
-        Some(cookies @ Value::Array(_)) => mend_texts(cookies),
+        Some(cookies @ Value::Array(_)) => {
+            mend_texts(cookies);
+            if let Value::Array(cookies) = cookies {
+                let known =
+                    |cookie: &str| cookies.iter().any(|known| known.as_str().is_some_and(|k| k.trim() == cookie));
+                let others: Vec<_> = in_header.into_iter().filter(|cookie| !known(cookie)).map(Value::String).collect();
+                cookies.extend(others);
+            }
+        }
         Some(_) => drop(event.remove("cookies")),
         None => {}
     }
+    if event.get("cookies").and_then(Value::as_array).is_some_and(Vec::is_empty) {
+        event.remove("cookies");
+    }
+}
+
+fn cookies_in_header(event: &Map<String, Value>) -> Vec<String> {
+    let headers = event.get("headers").and_then(Value::as_object);
+    let texts = headers.into_iter().flatten().filter(|(name, _)| name.eq_ignore_ascii_case("cookie"));
+    let cookies = texts.filter_map(|(_, value)| value.as_str()).flat_map(|text| text.split(';'));
+    cookies.map(|cookie| cookie.trim().to_owned()).filter(|cookie| !cookie.is_empty()).collect()
 }
 
 /// Replaces every character that a header value cannot hold by `?`, which no token holds either.
@@ -224,6 +245,22 @@ mod tests {
     fn one_odd_cookie_does_not_spoil_the_others() {
         let request = http_api(&json!({"cookies": ["theme=d\u{e4}rk", "uniqos_refresh=abc"]}));
         assert_eq!(request.headers()["cookie"], "theme=d?rk; uniqos_refresh=abc");
+    }
+
+    #[test]
+    fn cookies_are_taken_from_the_array_and_from_a_header_that_stands_beside_it() {
+        for (cookies, header, carried) in [
+            (json!([]), "uniqos_refresh=abc", "uniqos_refresh=abc"),
+            (json!(["a=1"]), "a=1; b=2", "a=1; b=2"),
+            (json!(["a=1", "b=2"]), "a=1;b=2", "a=1; b=2"),
+            (json!(null), "a=1", "a=1"),
+        ] {
+            let request = http_api(&json!({"cookies": cookies, "headers": {"Cookie": header}}));
+            assert_eq!(request.headers()["cookie"], carried, "{cookies}");
+            assert_eq!(request.headers().get_all("cookie").iter().count(), 1, "{cookies}");
+        }
+        let without = http_api(&json!({"cookies": []}));
+        assert!(!without.headers().contains_key("cookie"));
     }
 
     #[test]

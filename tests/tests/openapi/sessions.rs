@@ -1,0 +1,105 @@
+//! The backends' endpoints, every answer of them.
+
+use std::sync::LazyLock;
+
+use ::sessions::{App, configure, handle, response};
+use lambda_http::{Body, Response};
+use rondo_shared::store::dynamo::DynamoStore;
+use rondo_shared::store::item::AccountStatus;
+use rondo_tests::world::moment;
+use rondo_tests::{Fault, T0};
+use serde_json::{Value, json};
+use ulid::Ulid;
+
+use super::document::Document;
+use super::stage::{JSON, Stage, USER, event, json_of, request};
+
+static DOCUMENT: LazyLock<Document> = LazyLock::new(|| Document::of("sessions"));
+
+fn instance(stage: &Stage, settings: &[(&str, &str)]) -> App<DynamoStore> {
+    let (common, policy, terms) = configure(stage.reader(settings)).unwrap();
+    App::new(common, policy, terms, stage.dynamo.store(stage.faults.http()), T0).unwrap()
+}
+
+/// An event of a route that the gateway has authorized by IAM.
+fn signed(method: &str, path: &str, body: &str) -> Value {
+    let mut event = event(method, path, &[JSON], body);
+    let arn = "arn:aws:sts::123456789012:assumed-role/backend/session";
+    event["requestContext"]["authorizer"] = json!({"iam": {"accessKey": "ASIAEXAMPLE", "accountId": "123456789012",
+        "callerId": "AROAEXAMPLE:backend", "userArn": arn, "userId": "AROAEXAMPLE:backend"}});
+    event
+}
+
+async fn send(app: &App<DynamoStore>, event: &Value) -> Response<Body> {
+    let (response, _) = handle(app, &moment(T0), &request(event)).await;
+    DOCUMENT.check(event, &response);
+    response
+}
+
+async fn ask(app: &App<DynamoStore>, method: &str, path: &str, body: &str, status: u16) -> Value {
+    let response = send(app, &signed(method, path, body)).await;
+    assert_eq!(response.status().as_u16(), status, "{method} {path} {body} {response:?}");
+    json_of(&response)
+}
+
+#[tokio::test]
+async fn sessions_are_answered_as_declared() {
+    let stage = Stage::new().await;
+    let app = instance(&stage, &[]);
+    let opening = |tenant: &str, user: &str, token: &str, org: Option<&str>| {
+        json!({"tenant": tenant, "user": user, "client_token": token, "org": org, "label": "laptop", "ip": "::1"})
+            .to_string()
+    };
+    let mut family = String::new();
+    for tenant in ["uniqos", "dreadnode", "elastic", "replyke:p1"] {
+        let body = opening(tenant, USER, "one", None);
+        family = ask(&app, "POST", "/sessions", &body, 201).await["session"]["family"].as_str().unwrap().to_owned();
+        ask(&app, "POST", "/sessions", &body, 200).await;
+        let page = ask(&app, "GET", &format!("/sessions?tenant={tenant}&user={USER}&limit=1"), "", 200).await;
+        assert_eq!(page["sessions"][0]["state"], "live");
+    }
+    ask(&app, "POST", "/sessions", &opening("replyke:p1", USER, "one", Some("acme")), 409).await;
+    let capped = instance(&stage, &[("SESSIONS_PER_USER_MAX", "1")]);
+    ask(&capped, "POST", "/sessions", &opening("replyke:p1", USER, "two", None), 409).await;
+    ask(&app, "POST", "/sessions", &opening("uniqos", "nobody", "one", None), 404).await;
+    stage.put_user("uniqos", "user-2", AccountStatus::Suspended, |item| item).await;
+    ask(&app, "POST", "/sessions", &opening("uniqos", "user-2", "one", None), 403).await;
+
+    let owner = format!("tenant=replyke:p1&user={USER}");
+    let revoking = json!({"tenant": "replyke:p1", "user": USER, "cause": "operator"}).to_string();
+    ask(&app, "DELETE", &format!("/sessions/{family}?{owner}"), "", 200).await;
+    ask(&app, "DELETE", &format!("/sessions/nothing?{owner}"), "", 404).await;
+    ask(&app, "POST", "/sessions", &opening("replyke:p1", USER, "one", None), 409).await;
+    ask(&app, "GET", &format!("/sessions?{owner}"), "", 200).await;
+    ask(&app, "POST", "/sessions/revoke", &revoking, 200).await;
+    let kept = json!({"tenant": "uniqos", "user": "user-2", "except": family}).to_string();
+    ask(&app, "POST", "/sessions/revoke", &kept, 404).await;
+    ask(&app, "POST", "/sessions/revoke", &revoking.replace(USER, "nobody"), 404).await;
+    ask(&app, "GET", "/sessions?tenant=uniqos&user=nobody", "", 404).await;
+
+    let by_route = [
+        ("POST", "/sessions", opening("uniqos", USER, "three", None)),
+        ("GET", "/sessions", String::new()),
+        ("DELETE", &format!("/sessions/{family}"), String::new()),
+        ("POST", "/sessions/revoke", revoking),
+    ];
+    for (method, path, body) in &by_route {
+        assert_eq!(send(&app, &event(method, path, &[], body)).await.status(), 403);
+        let fields = if body.is_empty() { format!("{path}?surprise=1") } else { (*path).to_owned() };
+        ask(&app, method, &fields, r#"{"surprise":1}"#, 422).await;
+        if !body.is_empty() {
+            ask(&app, method, path, "{", 400).await;
+            ask(&app, method, path, &format!("\"{}\"", "x".repeat(20_000)), 400).await;
+            ask(&app, method, path, "[]", 422).await;
+        }
+        ask(&app, "PUT", path, "", 405).await;
+        let path = if body.is_empty() { format!("{path}?{owner}") } else { (*path).to_owned() };
+        for operation in ["Query", "TransactWriteItems", "GetItem", "PutItem"] {
+            stage.faults.queue_for_all_attempts(operation, &Fault::Refused);
+        }
+        ask(&app, method, &path, body, 503).await;
+        stage.faults.clear();
+        DOCUMENT.check(&signed(method, &path, body), &response::not_started(Ulid::from_parts(1, 1)));
+    }
+    DOCUMENT.assert_all_produced();
+}
