@@ -124,6 +124,8 @@ fn token_in_body(request: &Request) -> Result<Option<String>, ExtractError> {
         return Err(ExtractError::BodyMisshapen(Misshapen::NotObject));
     }
     let text = str::from_utf8(body).map_err(|_| ExtractError::BodyUnreadable)?;
+    // A byte order mark is no part of it, as Python's `json.loads` reads bytes.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let value = json::read(text).map_err(|error| match error {
         JsonError::Broken { at } => ExtractError::BodyMisshapen(Misshapen::NotJson { at }),
         JsonError::TooDeep => ExtractError::BodyUnreadable,
