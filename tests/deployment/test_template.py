@@ -172,6 +172,35 @@ class Fronts(unittest.TestCase):
         header = {"HeaderName": "X-Rondo-Front-Door", "HeaderValue": reference}
         self.assertEqual(origin["OriginCustomHeaders"], [header])
 
+    def test_cloudfront_never_sends_the_viewers_host_on(self):
+        # API Gateway finds an API by its own host name, and answers 403 to any other.
+        without_host = {"4135ea2d-6df8-44a3-9df3-4b5a84be39ad": "CachingDisabled",
+                        "b689b0a8-53d0-40ab-baf2-68738e2966ac": "AllViewerExceptHostHeader"}
+        stack = Template(**FRONTS).stack("CloudFrontStack")
+        for name, policy in stack.of_type("AWS::CloudFront::CachePolicy").items():
+            sent_on = policy["CachePolicyConfig"]["ParametersInCacheKeyAndForwardedToOrigin"]
+            if sent_on["HeadersConfig"] == {"HeaderBehavior": "none"}:
+                without_host[name] = name
+        (distribution,) = stack.of_type("AWS::CloudFront::Distribution").values()
+        config = distribution["DistributionConfig"]
+        for behavior in (config["DefaultCacheBehavior"], *config["CacheBehaviors"]):
+            self.assertIn(behavior["CachePolicyId"], without_host)
+            self.assertIn(behavior.get("OriginRequestPolicyId", "KeysCachePolicy"), without_host)
+
+    def test_keys_are_kept_by_cloudfront_as_long_as_the_function_says(self):
+        template = Template(**FRONTS)
+        (policy,) = template.stack("CloudFrontStack").of_type("AWS::CloudFront::CachePolicy").values()
+        times = policy["CachePolicyConfig"]
+        self.assertEqual((times["MinTTL"], times["DefaultTTL"]), (0, 0))
+        self.assertGreaterEqual(times["MaxTTL"], template.source["Parameters"]["JwksMaxAgeSecs"]["MaxValue"])
+
+    def test_cloudfronts_domain_is_found_by_ipv4_and_ipv6(self):
+        stack = Template(**FRONTS).stack("CloudFrontStack")
+        (distribution,) = stack.of_type("AWS::CloudFront::Distribution").values()
+        self.assertTrue(distribution["DistributionConfig"]["IPV6Enabled"])
+        kinds = sorted(record["Type"] for record in stack.of_type("AWS::Route53::RecordSet").values())
+        self.assertEqual(kinds, ["A", "AAAA"])
+
     def test_no_output_shows_a_secret(self):
         shown = plain(Template(**FRONTS, FrontDoorSecret="s" * 32).resolve(Template(**FRONTS).template["Outputs"]))
         self.assertNotIn("resolve:secretsmanager", shown)
