@@ -223,10 +223,11 @@ class Keeping(unittest.TestCase):
 
     def test_the_table_and_the_keyring_outlive_the_stack(self):
         template = Template()
-        kept = [template.resources["Table"], template.resources["Keyring"],
-                template.stack("Table").resources["Table"]]
-        for resource in kept:
+        for resource in (template.resources["Table"], template.stack("Table").resources["Table"]):
             self.assertEqual((resource["DeletionPolicy"], resource["UpdateReplacePolicy"]), ("Retain", "Retain"))
+        # A deployment that failed leaves no empty keyring to be paid for; the table is protected, and cannot go with it.
+        keyring = template.resources["Keyring"]
+        self.assertEqual((keyring["DeletionPolicy"], keyring["UpdateReplacePolicy"]), ("RetainExceptOnCreate", "Retain"))
 
     def test_the_table_is_protected_recoverable_encrypted_and_expires(self):
         (table,) = Template().stack("Table").of_type("AWS::DynamoDB::Table").values()
