@@ -31,7 +31,8 @@ class Parameters(unittest.TestCase):
     def test_every_default_is_taken_and_every_parameter_is_described_and_bounded(self):
         for name, parameter in self.parameters.items():
             self.taken(name, str(parameter["Default"]))
-            self.assertTrue(parameter["Description"].endswith(tuple(".0123456789") + ("/", "com")), name)
+            # A sentence, or an example at its end.
+            self.assertRegex(parameter["Description"], r"^[A-Z].*(\.|, such as \S+)$", name)
             bounds = {"MinValue", "AllowedValues"} if parameter["Type"] == "Number" else {"AllowedPattern", "AllowedValues"}
             self.assertTrue(bounds & parameter.keys(), f"{name} takes anything")
 
