@@ -148,6 +148,19 @@ class Functions(unittest.TestCase):
         published = [self.template.environment(name)["JWKS_MAX_AGE_SECS"] for name in ("Jwks", "KeyRotation")]
         self.assertEqual(len(set(published)), 1)
 
+    def test_a_parameter_is_called_as_the_variable_is(self):
+        # README says so, and the runbooks name parameters alone.
+        others = {"EVENT_BUS": "EventBusName"}
+        seen = set()
+        for resource in self.defaults.source["Resources"].values():
+            if resource["Type"] == "AWS::Serverless::Function":
+                for name, value in resource["Properties"].get("Environment", {}).get("Variables", {}).items():
+                    if value.keys() == {"Ref"}:
+                        called = others.get(name, "".join(word.capitalize() for word in name.split("_")))
+                        self.assertEqual(value["Ref"], called)
+                        seen.add(name)
+        self.assertGreater(len(seen), 40)
+
     def test_a_function_is_told_nothing_of_another_product(self):
         for product, function in PRODUCTS.items():
             others = tuple(other.upper() + "_" for other in PRODUCTS if other != product)
