@@ -47,6 +47,8 @@ class Template:
             source["Globals"]["Function"]["CodeUri"] = "s3://bucket/key"
             source = Translator({}, Parser()).translate(source, parameter_values=dict(self.parameters))
         self.template = source
+        # Which combinations of parameters CloudFormation refuses.
+        self.rules = source.get("Rules", {})
         self.resources = {name: resource for name, resource in source["Resources"].items()
                           if "Condition" not in resource or self.condition(resource["Condition"])}
 
@@ -65,6 +67,8 @@ class Template:
         if function == "Fn::Equals":
             left, right = (str(self.resolve(operand)) for operand in operands)
             return left == right
+        if function == "Fn::Contains":
+            return str(self.resolve(operands[1])) in self.resolve(operands[0])
         results = [self.test(operand) for operand in operands]
         return {"Fn::Not": not results[0], "Fn::And": all(results), "Fn::Or": any(results)}[function]
 
@@ -147,6 +151,11 @@ class Template:
             given = {key: str(self.resolve(value)) for key, value in properties.get("Parameters", {}).items()}
             self.nested[name] = Template(path, **given)
         return self.nested[name]
+
+    def refusals(self):
+        """What CloudFormation says of parameters that do not go together, before it touches anything."""
+        return [assertion["AssertDescription"] for rule in self.rules.values() if self.test(rule["RuleCondition"])
+                for assertion in rule["Assertions"] if not self.test(assertion["Assert"])]
 
     def environment(self, function):
         """A function's environment variables."""

@@ -72,6 +72,12 @@ class Policies(unittest.TestCase):
             self.assertTrue(self.roles[name].may("dynamodb:PutItem", self.places["the table"], own))
             self.denied(self.roles[name], "dynamodb:PutItem", "the table", [own, foreign])
 
+    def test_a_session_is_put_under_its_family_and_beside_its_user_at_once(self):
+        for name, tenants in (("ElasticRefresh", ["elastic"]), ("Sessions", ["uniqos", "dreadnode", "elastic", "replyke:p"])):
+            for tenant in tenants:
+                keys = [f"FAMILY#{tenant}#1", f"USER#{tenant}#1"]
+                self.assertTrue(self.roles[name].may("dynamodb:PutItem", self.places["the table"], keys), (name, tenant))
+
     def test_a_product_whose_name_begins_with_anothers_is_another(self):
         for name, product in OWN.items():
             for key in (f"FAMILY#{product}2#1", f"FAMILY#{product}", f"RATE#{product}2-user#1"):

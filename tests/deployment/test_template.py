@@ -1,5 +1,6 @@
 """What the template says before anything is deployed: which values it refuses, and what its functions are told."""
 
+import hashlib
 import json
 import re
 import unittest
@@ -30,7 +31,8 @@ class Parameters(unittest.TestCase):
     def test_every_default_is_taken_and_every_parameter_is_described_and_bounded(self):
         for name, parameter in self.parameters.items():
             self.taken(name, str(parameter["Default"]))
-            self.assertTrue(parameter["Description"].endswith(tuple(".0123456789") + ("/", "com")), name)
+            # A sentence, or an example at its end.
+            self.assertRegex(parameter["Description"], r"^[A-Z].*(\.|, such as \S+)$", name)
             bounds = {"MinValue", "AllowedValues"} if parameter["Type"] == "Number" else {"AllowedPattern", "AllowedValues"}
             self.assertTrue(bounds & parameter.keys(), f"{name} takes anything")
 
@@ -57,6 +59,9 @@ class Parameters(unittest.TestCase):
         self.refused("TableName", "", "a b", "a/b")
         self.refused("JwksPublicUrl", "http://auth.example.com", "https://auth.example.com?x")
         self.refused("WebAclArn", "arn:aws:wafv2:us-east-1:123456789012:regional/ipset/x/y")
+        # Secrets Manager ends a secret's ARN with six characters, and a policy with less allows nothing.
+        self.refused("ExistingKeyringArn", "arn:aws:secretsmanager:us-east-1:123456789012:secret:rondo-keyring")
+        self.taken("ExistingKeyringArn", "arn:aws:secretsmanager:us-east-1:123456789012:secret:rondo-keyring-a1B2c3")
         self.refused("SessionsPerUserMax", "0", "1001", "many")
         self.refused("Architecture", "riscv")
 
@@ -64,6 +69,55 @@ class Parameters(unittest.TestCase):
         groups = Template().source["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
         shown = [name for group in groups for name in group["Parameters"]]
         self.assertEqual(sorted(shown), sorted(self.parameters))
+
+
+class Combinations(unittest.TestCase):
+    """Values that are good each by itself, and of which one would be ignored or nothing would work."""
+
+    template = Template()
+
+    def refusals(self, **given):
+        before = dict(self.template.parameters)
+        self.template.parameters.update(given)
+        try:
+            return self.template.refusals()
+        finally:
+            self.template.parameters = before
+
+    def refused(self, named, **given):
+        (said,) = self.refusals(**given)
+        self.assertIn(named, said)
+
+    def test_the_defaults_go_together_and_so_do_all_fronts(self):
+        self.assertEqual(self.refusals(), [])
+        self.assertEqual(self.refusals(**FRONTS), [])
+
+    def test_a_parameter_that_would_be_ignored_is_refused(self):
+        table = "arn:aws:dynamodb:us-east-1:123456789012:table/restored"
+        self.refused("ExistingTableArn", ExistingTableStreamArn=f"{table}/stream/s")
+        self.refused("ExistingTableStreamArn", ExistingTableArn=table)
+        self.refused("TableWarmWrites", TableWarmReads="12000")
+        self.refused("TableWarmReads", TableWarmWrites="4000")
+        self.assertEqual(self.refusals(TableWarmReads="12000", TableWarmWrites="4000"), [])
+        self.refused("DomainName", CertificateArn=FRONTS["CertificateArn"])
+        self.refused("DomainName", HostedZoneId="Z123")
+        self.refused("CertificateArn", DomainName="auth.example.com")
+        self.refused("RestApi", RestApiAccessLog="true")
+        self.refused("MetricsNamespace", MetricsNamespace="", AlarmEmail="ops@example.com")
+        self.refused("WebAclArn", WebAclArn="arn:aws:wafv2:us-east-1:123456789012:regional/webacl/x/y")
+
+    def test_an_address_is_closed_only_where_there_is_another(self):
+        domain = {name: FRONTS[name] for name in ("DomainName", "CertificateArn")}
+        self.refused("DomainName", HttpApiOwnAddress="false")
+        self.refused("RestApi=true", HttpApiOwnAddress="false", CloudFront="true", **domain)
+        for fronts in ({}, {"RestApi": "true"}, {"RestApi": "true", "CloudFront": "true"}):
+            self.assertEqual(self.refusals(HttpApiOwnAddress="false", **domain, **fronts), [])
+
+    def test_keys_that_are_rotated_in_time_set_off_no_alarm(self):
+        self.assertEqual(self.refusals(KeyRotationDays="90"), [])
+        self.assertEqual(self.refusals(KeyRotationDays="365", KeyAgeDaysMax="375"), [])
+        for days in ("91", "365"):
+            self.refused("KeyAgeDaysMax", KeyRotationDays=days)
 
 
 class Functions(unittest.TestCase):
@@ -93,6 +147,19 @@ class Functions(unittest.TestCase):
         self.assertEqual(lifetimes("KeyRotation"), lifetimes("Sessions"))
         published = [self.template.environment(name)["JWKS_MAX_AGE_SECS"] for name in ("Jwks", "KeyRotation")]
         self.assertEqual(len(set(published)), 1)
+
+    def test_a_parameter_is_called_as_the_variable_is(self):
+        # README says so, and the runbooks name parameters alone.
+        others = {"EVENT_BUS": "EventBusName"}
+        seen = set()
+        for resource in self.defaults.source["Resources"].values():
+            if resource["Type"] == "AWS::Serverless::Function":
+                for name, value in resource["Properties"].get("Environment", {}).get("Variables", {}).items():
+                    if value.keys() == {"Ref"}:
+                        called = others.get(name, "".join(word.capitalize() for word in name.split("_")))
+                        self.assertEqual(value["Ref"], called)
+                        seen.add(name)
+        self.assertGreater(len(seen), 40)
 
     def test_a_function_is_told_nothing_of_another_product(self):
         for product, function in PRODUCTS.items():
@@ -172,11 +239,81 @@ class Fronts(unittest.TestCase):
         header = {"HeaderName": "X-Rondo-Front-Door", "HeaderValue": reference}
         self.assertEqual(origin["OriginCustomHeaders"], [header])
 
+    def test_cloudfront_never_sends_the_viewers_host_on(self):
+        # API Gateway finds an API by its own host name, and answers 403 to any other.
+        without_host = {"4135ea2d-6df8-44a3-9df3-4b5a84be39ad": "CachingDisabled",
+                        "b689b0a8-53d0-40ab-baf2-68738e2966ac": "AllViewerExceptHostHeader"}
+        stack = Template(**FRONTS).stack("CloudFrontStack")
+        for name, policy in stack.of_type("AWS::CloudFront::CachePolicy").items():
+            sent_on = policy["CachePolicyConfig"]["ParametersInCacheKeyAndForwardedToOrigin"]
+            if sent_on["HeadersConfig"] == {"HeaderBehavior": "none"}:
+                without_host[name] = name
+        (distribution,) = stack.of_type("AWS::CloudFront::Distribution").values()
+        config = distribution["DistributionConfig"]
+        for behavior in (config["DefaultCacheBehavior"], *config["CacheBehaviors"]):
+            self.assertIn(behavior["CachePolicyId"], without_host)
+            self.assertIn(behavior.get("OriginRequestPolicyId", "KeysCachePolicy"), without_host)
+
+    def test_keys_are_kept_by_cloudfront_as_long_as_the_function_says(self):
+        template = Template(**FRONTS)
+        (policy,) = template.stack("CloudFrontStack").of_type("AWS::CloudFront::CachePolicy").values()
+        times = policy["CachePolicyConfig"]
+        self.assertEqual((times["MinTTL"], times["DefaultTTL"]), (0, 0))
+        self.assertGreaterEqual(times["MaxTTL"], template.source["Parameters"]["JwksMaxAgeSecs"]["MaxValue"])
+
+    def test_cloudfronts_domain_is_found_by_ipv4_and_ipv6(self):
+        stack = Template(**FRONTS).stack("CloudFrontStack")
+        (distribution,) = stack.of_type("AWS::CloudFront::Distribution").values()
+        self.assertTrue(distribution["DistributionConfig"]["IPV6Enabled"])
+        kinds = sorted(record["Type"] for record in stack.of_type("AWS::Route53::RecordSet").values())
+        self.assertEqual(kinds, ["A", "AAAA"])
+
     def test_no_output_shows_a_secret(self):
         shown = plain(Template(**FRONTS, FrontDoorSecret="s" * 32).resolve(Template(**FRONTS).template["Outputs"]))
         self.assertNotIn("resolve:secretsmanager", shown)
         self.assertNotIn("s" * 32, shown)
         self.assertEqual(Template().source["Parameters"]["FrontDoorSecret"]["NoEcho"], True)
+
+    def test_a_closed_address_is_in_no_output(self):
+        domain = {name: FRONTS[name] for name in ("DomainName", "CertificateArn")}
+        closed = lambda template: template.of_type("AWS::ApiGatewayV2::Api")["Api"]["Body"]["servers"][0][  # noqa: E731
+            "x-amazon-apigateway-endpoint-configuration"]["disableExecuteApiEndpoint"]
+        self.assertIs(closed(Template(**FRONTS)), False)
+        for fronts, sessions in (({}, "https://auth.example.com/sessions"),
+                                 ({"RestApi": "true"}, "https://auth.example.com/sessions"),
+                                 # CloudFront changes the host that a backend has signed.
+                                 ({"RestApi": "true", "CloudFront": "true"}, ".amazonaws.com/Stage/sessions")):
+            template = Template(HttpApiOwnAddress="false", **domain, **fronts)
+            self.assertIs(closed(template), True)
+            shown = {name: template.resolve(output["Value"]) for name, output in template.template["Outputs"].items()
+                     if "Condition" not in output or template.condition(output["Condition"])}
+            self.assertTrue(shown.pop("SessionsUrl").endswith(sessions))
+            for name, url in shown.items():
+                if name.endswith(("RefreshUrl", "JwksUrl")):
+                    self.assertTrue(url.startswith("https://auth.example.com/"), f"{name}: {url}")
+            self.assertEqual("RestSessionsInvokeArn" in shown, "RestApi" in fronts)
+
+    def test_every_gateway_logs_the_same_of_a_request_and_says_who_signed_it(self):
+        template = Template(**FRONTS, RestApiAccessLog="true")
+        (http,) = template.of_type("AWS::ApiGatewayV2::Stage").values()
+        (rest,) = template.stack("RestApiStack").of_type("AWS::ApiGateway::Stage").values()
+        for logged in (http["AccessLogSettings"], rest["AccessLogSetting"]):
+            self.assertEqual(logged["DestinationArn"], template.attribute("AccessLog", "Arn"))
+            said = json.loads(logged["Format"])
+            self.assertEqual(said["caller"], "$context.identity.userArn")
+            self.assertEqual(said.keys(), json.loads(http["AccessLogSettings"]["Format"]).keys())
+            # messageString comes with its own quotes, and a line with two pairs of them is no JSON.
+            self.assertNotIn("messageString", logged["Format"])
+            self.assertNotRegex(logged["Format"], "header|query|[Cc]ookie|authorizer")
+        (rest,) = Template(RestApi="true").stack("RestApiStack").of_type("AWS::ApiGateway::Stage").values()
+        self.assertNotIn("AccessLogSetting", rest)
+
+    def test_other_paths_of_the_rest_api_are_another_deployment(self):
+        # CloudFormation makes a deployment once: the stage would go on with the paths of before.
+        source = Template(**FRONTS).stack("RestApiStack").source["Resources"]
+        paths = hashlib.sha256(json.dumps(source["Api"]["Properties"]["Body"], sort_keys=True).encode()).hexdigest()
+        (name,) = [name for name, resource in source.items() if resource["Type"] == "AWS::ApiGateway::Deployment"]
+        self.assertEqual(name, f"Deployment{paths[:8]}", "rename it in infra/rest-api.yaml")
 
     def test_the_domain_belongs_to_whatever_stands_outermost(self):
         domain = {name: FRONTS[name] for name in ("DomainName", "CertificateArn")}
@@ -194,10 +331,11 @@ class Keeping(unittest.TestCase):
 
     def test_the_table_and_the_keyring_outlive_the_stack(self):
         template = Template()
-        kept = [template.resources["Table"], template.resources["Keyring"],
-                template.stack("Table").resources["Table"]]
-        for resource in kept:
+        for resource in (template.resources["Table"], template.stack("Table").resources["Table"]):
             self.assertEqual((resource["DeletionPolicy"], resource["UpdateReplacePolicy"]), ("Retain", "Retain"))
+        # A deployment that failed leaves no empty keyring to be paid for; the table is protected, and cannot go with it.
+        keyring = template.resources["Keyring"]
+        self.assertEqual((keyring["DeletionPolicy"], keyring["UpdateReplacePolicy"]), ("RetainExceptOnCreate", "Retain"))
 
     def test_the_table_is_protected_recoverable_encrypted_and_expires(self):
         (table,) = Template().stack("Table").of_type("AWS::DynamoDB::Table").values()
@@ -215,7 +353,7 @@ class Keeping(unittest.TestCase):
     def test_a_table_and_a_keyring_that_stand_already_are_used_in_place_of_new_ones(self):
         table = "arn:aws:dynamodb:us-east-1:123456789012:table/restored"
         given = {"ExistingTableArn": table, "ExistingTableStreamArn": f"{table}/stream/s",
-                 "ExistingKeyringArn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:kept"}
+                 "ExistingKeyringArn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:kept-a1B2c3"}
         template = Template(**given)
         self.assertEqual(template.stack("Table").resources, {})
         self.assertNotIn("Keyring", template.resources)
