@@ -18,7 +18,7 @@ use rondo_shared::moment::Timestamp;
 use rondo_shared::rotation::RotationPolicy;
 use rondo_shared::session::{self, Issuing, NewSession};
 use rondo_shared::store::dynamo::DynamoStore;
-use rondo_shared::store::item::{AccountStatus, Cause, Seal, UserProfile};
+use rondo_shared::store::item::{AccountStatus, Cause, Project, ProjectStatus, Seal, UserProfile};
 use rondo_shared::store::{Item, Meter, Store as _};
 use rondo_shared::token::TokenAuthority;
 use rondo_shared::wire::Event;
@@ -195,6 +195,11 @@ impl Stage {
     async fn put_user(&self, tenant: &str, user: &str, status: AccountStatus, fill: impl FnOnce(Item) -> Item) {
         let profile = UserProfile { status, name: None, email: None };
         self.put(&fill(profile.to_item(&Tenant::new(tenant).unwrap(), &Subject::new(user).unwrap()))).await;
+    }
+
+    async fn put_project(&self, tenant: &str, status: ProjectStatus) {
+        let key = Project::key(&Tenant::new(tenant).unwrap()).unwrap();
+        self.put(&Project { status, name: None }.to_item(key)).await;
     }
 
     fn reader(&self, settings: &[(&str, &str)]) -> Reader {
@@ -658,6 +663,8 @@ mod sessions {
         ask(&app, "POST", "/sessions", &opening("uniqos", "nobody", "one", None), 404).await;
         stage.put_user("uniqos", "user-2", AccountStatus::Suspended, |item| item).await;
         ask(&app, "POST", "/sessions", &opening("uniqos", "user-2", "one", None), 403).await;
+        stage.put_project("replyke:p2", ProjectStatus::Removed).await;
+        ask(&app, "POST", "/sessions", &opening("replyke:p2", USER, "one", None), 403).await;
 
         let owner = format!("tenant=replyke:p1&user={USER}");
         let revoking = json!({"tenant": "replyke:p1", "user": USER, "cause": "operator"}).to_string();

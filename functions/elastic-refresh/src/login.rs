@@ -161,7 +161,7 @@ pub async fn open<S: Store>(
     let VerifiedLogin { subject, client } = login;
     let new = NewSession { tenant: policy.tenant.clone(), subject, org: None, label: None, client };
     session::open(&new, issuing, store, moment, meter).await.map_err(|error| match error {
-        OpenError::NoSuchUser | OpenError::UserNotActive(_) => LoginError::WrongCredentials,
+        OpenError::NoSuchUser | OpenError::UserNotActive(_) | OpenError::ProjectRemoved => LoginError::WrongCredentials,
         OpenError::Standing => LoginError::Standing,
         OpenError::Signing(error) => LoginError::Signing(error),
         OpenError::Store(error) => LoginError::Store(error),
