@@ -26,7 +26,7 @@ use rondo_shared::identity::{Client, Subject, Tenant};
 use rondo_shared::moment::Nonce;
 use rondo_shared::session::{OpenError, OpenOnceError};
 use rondo_shared::store::dynamo::DynamoStore;
-use rondo_shared::store::item::{AccountStatus, Credential, Generation, Project};
+use rondo_shared::store::item::{AccountStatus, Credential, Generation, Project, UserProfile};
 use rondo_shared::store::table::TableDefinition;
 use rondo_shared::store::{Item, Key, Meter, Store as _, keys};
 use rondo_tests::{Fault, Faults, Gate};
@@ -176,6 +176,31 @@ async fn a_removed_user_leaves_a_tombstone_without_a_name() {
     let again = stack.run("rondo user put ada --status active").await;
     assert_eq!((text(&again["status"]), &again["email"]), ("active", &Value::Null));
     assert!(stack.run_with("rondo user remove nobody", b"").await.is_err());
+}
+
+#[tokio::test]
+async fn a_password_or_a_profile_that_cannot_be_read_is_told_by_showing_the_user() {
+    let stack = Stack::up().await;
+    let show = "rondo user show ada --tenant elastic";
+    stack.run_with("rondo user put ada --tenant elastic --password -", b"correct horse").await.unwrap();
+    assert_eq!(stack.run(show).await["unreadable"], json!([]));
+    let (elastic, ada) = (elastic_refresh::policy::tenant(), Subject::new("ada").unwrap());
+    let put = async |item: Item| stack.target.store().replace(&item, &Meter::default()).await.unwrap();
+
+    put(Credential::new("$2b$12$secret".to_owned()).to_item(&elastic, &ada)).await;
+    let shown = stack.run_with(show, b"").await.unwrap();
+    assert!(
+        shown.text().contains("unreadable") && shown.text().contains("password_hash is not $argon2id$"),
+        "{shown:?}"
+    );
+    assert!(!shown.text().contains("$2b$") && !shown.json().to_string().contains("secret"), "{shown:?}");
+    put(Item::at(Credential::key(&elastic, &ada)).number("password_hash", 5)).await;
+    assert!(text(&stack.run(show).await["unreadable"][0]).contains("password_hash is not text"));
+
+    put(Item::at(UserProfile::key(&elastic, &ada)).text("status", "on leave".to_owned())).await;
+    let unreadable = stack.run(show).await["unreadable"].clone();
+    assert_eq!(unreadable.as_array().unwrap().len(), 2);
+    assert_eq!(text(&unreadable[0]), "an item of kind user is malformed: status is unknown");
 }
 
 #[tokio::test]
