@@ -542,6 +542,39 @@ async fn a_session_can_be_ended_whatever_form_its_items_are_in() {
 }
 
 #[tokio::test]
+async fn a_malformed_entry_among_a_users_sessions_is_listed_and_keeps_none_from_being_ended() {
+    for (ending, cause) in [
+        ("rondo session revoke-all --user ada", "operator"),
+        ("rondo user put ada --status suspended", "account_suspended"),
+        ("rondo user remove ada", "account_removed"),
+    ] {
+        let stack = Stack::up().await;
+        let put = async |item: Item| stack.target.store().replace(&item, &Meter::default()).await.unwrap();
+        stack.run("rondo user put ada").await;
+        let mut families = Vec::new();
+        for _ in 0..4 {
+            families.push(stack.run("rondo session open --user ada --label laptop").await["family"].clone());
+        }
+        let pk = keys::user(&uniqos(), &Subject::new("ada").unwrap());
+        let entry = |family: &str| Item::at(Key { pk: pk.clone(), sk: format!("{}{family}", keys::SESSION_PREFIX) });
+        put(entry(text(&families[0]))).await;
+        put(entry(text(&families[1])).text("session_expires_at", "soon".to_owned()).number("label", 1)).await;
+        put(entry(text(&families[2])).json("opened_at", json!(null)).number("session_expires_at", 9_999_999_999)).await;
+        put(entry("nothing")).await;
+
+        let listed = stack.run("rondo session list --user ada").await;
+        let rows = listed.as_array().unwrap();
+        assert_eq!(rows.iter().map(|row| row["family"].clone()).collect::<Vec<_>>(), families, "{listed}");
+        assert!(rows.iter().all(|row| row["state"] == "live" && row["opened_at"].is_string()), "{listed}");
+        assert_eq!((&rows[0]["label"], &rows[3]["label"]), (&Value::Null, &json!("laptop")));
+
+        stack.run(ending).await;
+        let listed = stack.run("rondo session list --user ada").await;
+        assert!(listed.as_array().unwrap().iter().all(|row| row["state"] == cause), "{ending}: {listed}");
+    }
+}
+
+#[tokio::test]
 async fn what_a_refused_request_has_put_is_not_shown_as_the_sessions_last_use() {
     let stack = Stack::up().await;
     stack.run("rondo user put ada").await;

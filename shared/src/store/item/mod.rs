@@ -14,7 +14,7 @@ pub use directory::{
     AccountStatus, Credential, Membership, Project, ProjectStatus, Quota, UserProfile, is_tombstone, org_item, org_key,
     tombstone,
 };
-pub use family::{Cause, Evidence, Generation, Opening, OpeningReceipt, ReissueNote, Seal, SessionEntry};
+pub use family::{Cause, Evidence, Generation, Opening, OpeningReceipt, ReissueNote, SESSION_MAX, Seal, SessionEntry};
 
 /// The attribute by which DynamoDB deletes items some time after they expired, in epoch seconds.
 pub const EXPIRES_AT: &str = "expires_at";
