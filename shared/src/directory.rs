@@ -1,8 +1,9 @@
-//! The directory as the products read it: an organization's quota, a user's organizations, profile and password.
+//! The directory as the products read it: an organization's quota, a user's organizations, profile and password, a
+//! project.
 
 use crate::identity::{OrgKey, Subject, Tenant};
 use crate::moment::Timestamp;
-use crate::store::item::{Credential, Membership, Quota, UserProfile, is_tombstone};
+use crate::store::item::{Credential, Membership, Project, Quota, UserProfile, is_tombstone};
 use crate::store::{Item, Meter, Query, Store, StoreError, keys};
 
 /// The organization's quota for the billing period that `now` lies in: the newest period that has begun, unless it has
@@ -88,4 +89,15 @@ pub async fn credential<S: Store>(
 ) -> Result<Option<Credential>, StoreError> {
     let item = store.get(&Credential::key(tenant, subject), true, meter).await?;
     item.as_ref().map(Credential::from_item).transpose()
+}
+
+/// The project that a tenant is, as its item says, if it has one: a consistent read, 1 RRU, so that a removal holds from
+/// the moment at which it was acknowledged. Nothing is asked for a tenant that is a whole product.
+///
+/// # Errors
+/// [`StoreError`] where it cannot be read, or is malformed: then nobody can tell whether the project was removed.
+pub async fn project<S: Store>(tenant: &Tenant, store: &S, meter: &Meter) -> Result<Option<Project>, StoreError> {
+    let Some(key) = Project::key(tenant) else { return Ok(None) };
+    let item = store.get(&key, true, meter).await?;
+    item.as_ref().map(Project::from_item).transpose()
 }

@@ -53,6 +53,18 @@ impl Tenant {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The product.
+    #[must_use]
+    pub fn product(&self) -> &str {
+        self.0.split_once(':').map_or(self.as_str(), |(product, _)| product)
+    }
+
+    /// The project, of a tenant that is one of a product's.
+    #[must_use]
+    pub fn project(&self) -> Option<&str> {
+        self.0.split_once(':').map(|(_, project)| project)
+    }
 }
 
 macro_rules! bounded_name {
@@ -235,8 +247,10 @@ mod tests {
 
     #[test]
     fn a_tenant_is_a_product_or_one_project_of_it() {
-        assert!(Tenant::new("uniqos").is_ok());
-        assert!(Tenant::new("replyke:2f1c").is_ok());
+        for (name, product, project) in [("one", "one", None), ("one:2f1c", "one", Some("2f1c"))] {
+            let tenant = Tenant::new(name).unwrap();
+            assert_eq!((tenant.product(), tenant.project()), (product, project));
+        }
         for bad in ["", ":", "a:", ":b", "a:b:c", "a#b", "a b", &"x".repeat(81)] {
             assert!(Tenant::new(bad).is_err(), "{bad}");
         }

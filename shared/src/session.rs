@@ -1,8 +1,8 @@
 //! Sessions as their owners see them: opening one, listing a user's, ending them.
 //!
 //! A session *is* a family of refresh tokens, with an entry in its user's collection. Opening writes both in one
-//! transaction that also checks that the user is active, so that no session slips in beside a suspension. Ending is
-//! one seal; nothing is deleted.
+//! transaction that also checks that the user is active and the project not removed, so that no session slips in beside
+//! a suspension or a removal. Ending is one seal; nothing is deleted.
 
 pub mod ending;
 pub mod listing;
@@ -13,7 +13,7 @@ use crate::keyring::ProductKeys;
 use crate::mint::{self, AccessPolicy, TokenPair};
 use crate::moment::Moment;
 use crate::rotation::RotationPolicy;
-use crate::store::item::{AccountStatus, UserProfile};
+use crate::store::item::AccountStatus;
 use crate::store::{Meter, Store, StoreError};
 use crate::token::{SigningError, TokenAuthority};
 
@@ -49,6 +49,9 @@ pub enum OpenError {
     /// The user is suspended or removed.
     #[error("the user is {}", .0.as_str())]
     UserNotActive(AccountStatus),
+    /// The project was removed.
+    #[error("the project is removed")]
+    ProjectRemoved,
     /// A family of this name stands already: an attempt before this one was applied, or randomness repeated itself.
     #[error("the session stands already")]
     Standing,
@@ -73,7 +76,7 @@ pub struct Issuing<'a> {
     pub access: &'a AccessPolicy,
 }
 
-/// Opens a session and mints its first tokens. One transaction: 6 WRU.
+/// Opens a session and mints its first tokens. One transaction: 6 WRU, and 2 more in a project.
 ///
 /// # Errors
 /// [`OpenError`]; nothing was written unless it is [`OpenError::Signing`], or [`OpenError::Store`] with an unknown
@@ -86,8 +89,7 @@ pub async fn open<S: Store>(
     meter: &Meter,
 ) -> Result<(FamilyId, TokenPair), OpenError> {
     let opening = NewFamily::of(new, issuing.rotation, moment);
-    let opened = store.open(&UserProfile::key(&new.tenant, &new.subject), &opening.items(new), meter).await?;
-    opening::outcome(&opened)?;
+    opening::outcome(&opening::put(new, &opening.items(new), store, meter).await?)?;
     let claims = opening.claims(new, issuing.authority);
     let pair = mint::pair(&claims, &opening.first, issuing.keys, issuing.authority, issuing.access, moment)?;
     Ok((opening.family, pair))

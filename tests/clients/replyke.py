@@ -217,6 +217,29 @@ def scenes(world):
         refreshed(client.refresh())
         refreshed(send(world, cookie=other, project="other"))
 
+    def removed_project():
+        here, there = "replyke:closing", "replyke:staying"
+        for tenant in (here, there):
+            world.operator.put_user(tenant, USER)
+        opened, other = world.backend.opened(here), world.backend.opened(there)["refresh_token"]
+        mine, ask = opened["refresh_token"], lambda token, project, **by: send(world, with_token(token), project=project)  # noqa: E731
+        world.operator.run("project", "put", "closing", "--name", "Closing")
+        refreshed(ask(mine, "closing"))
+        world.operator.run("project", "remove", "closing")
+        of_another_project(ask(mine, "closing"), "an unknown project")
+        of_another_project(send(world, cookie=mine, project="closing"), "an unknown project")
+        answer = world.backend.open(here).is_(403, "no session is opened in it")
+        equal(answer.json()["error"]["code"], "project_not_active", "no session is opened in it")
+        refreshed(ask(other, "staying"))
+        # Whoever has no token of it is answered alike for one that is there, one that was removed and one that never was.
+        strangers = [None, {}, with_token("a.b.c"), with_token(7), with_token(tokens.of_another_keyring(mine)), with_token(token)]
+        for body in strangers:
+            told = [send(world, body, project=project) for project in ("staying", "closing", "never-was")]
+            same = [(answer.status, answer.body, sorted(name for name, _ in answer.headers)) for answer in told]
+            hold(same[0] == same[1] == same[2], f"one answer, whichever project: {body}", same)
+        world.operator.run("project", "put", "closing", "--status", "active")
+        refreshed(ask(mine, "closing"))
+
     def foreign():
         for product in ("uniqos", "dreadnode"):
             strange = world.backend.opened(product)["refresh_token"]
@@ -300,6 +323,7 @@ def scenes(world):
     yield "suspended, removed, bare users", accounts
     yield "suspensions: the active ones", suspensions
     yield "no token works in another project", projects
+    yield "removed project; one that is there answers strangers as one that never was", removed_project
     yield "foreign tokens", foreign
     yield "malformed: the JWT library's words", malformed
     yield "garbage costs no store call", garbage

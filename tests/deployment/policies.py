@@ -26,6 +26,7 @@ FAMILY = "01JD0000000000000000000000"
 KEYS = {
     **{f"{kind}#{tenant}#": f"{kind}#{tenant}#{FAMILY}" for kind in ("FAMILY", "USER", "ORG")
        for tenant in ("uniqos", "dreadnode", "elastic", "replyke:p", "another")},
+    **{f"PROJECT#{tenant}": f"PROJECT#{tenant}" for tenant in ("replyke:p", "another:p")},
     **{f"RATE#{product}-": f"RATE#{product}-user#0123" for product in (*PRODUCTS, "another")},
     "WARM": "WARM",
     "another kind": "ANOTHER#1",

@@ -1,6 +1,7 @@
 //! Faults between the SDK and the store, below the SDK's retries, so that retries, time-outs and nonces run for real.
 //!
-//! A test queues faults by operation (`PutItem`, `Query`, `UpdateItem`, …); each attempt of that operation takes one.
+//! A test queues faults by operation (`PutItem`, `Query`, `UpdateItem`, …); each attempt of that operation takes one. Where
+//! several calls of one operation are under way at once, a fault is queued for the one whose request holds a text.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -84,6 +85,7 @@ impl Gate {
 #[derive(Debug, Default)]
 struct Script {
     queued: HashMap<String, VecDeque<Fault>>,
+    placed: Vec<(String, String, Fault)>,
     attempts: Vec<String>,
 }
 
@@ -95,6 +97,13 @@ impl Faults {
     /// Queues a fault for an attempt of `operation`.
     pub fn queue(&self, operation: &str, fault: Fault) {
         self.0.lock().unwrap().queued.entry(operation.to_owned()).or_default().push_back(fault);
+    }
+
+    /// Queues a fault for as many attempts of `operation` as one call makes, of the call whose request holds `text`: of an
+    /// item's key, say.
+    pub fn queue_for_all_attempts_at(&self, operation: &str, text: &str, fault: &Fault) {
+        let placed = (operation.to_owned(), text.to_owned(), fault.clone());
+        self.0.lock().unwrap().placed.extend(std::iter::repeat_n(placed, 3));
     }
 
     /// Queues the same fault for as many attempts as one operation makes.
@@ -111,12 +120,15 @@ impl Faults {
 
     /// Forgets the faults that have not happened: an operation that the SDK does not retry leaves some.
     pub fn clear(&self) {
-        self.0.lock().unwrap().queued.clear();
+        let mut script = self.0.lock().unwrap();
+        script.queued.clear();
+        script.placed.clear();
     }
 
     /// Whether every queued fault has happened.
     pub fn all_happened(&self) -> bool {
-        self.0.lock().unwrap().queued.values().all(VecDeque::is_empty)
+        let script = self.0.lock().unwrap();
+        script.placed.is_empty() && script.queued.values().all(VecDeque::is_empty)
     }
 
     /// An HTTP client in which these faults happen.
@@ -128,9 +140,13 @@ impl Faults {
         })
     }
 
-    fn next(&self, operation: &str) -> Fault {
+    fn next(&self, operation: &str, request: &[u8]) -> Fault {
         let mut script = self.0.lock().unwrap();
         script.attempts.push(operation.to_owned());
+        let holds = |text: &str| request.windows(text.len()).any(|part| part == text.as_bytes());
+        if let Some(at) = script.placed.iter().position(|(of, text, _)| of == operation && holds(text)) {
+            return script.placed.remove(at).2;
+        }
         script.queued.get_mut(operation).and_then(VecDeque::pop_front).unwrap_or(Fault::None)
     }
 }
@@ -145,7 +161,8 @@ impl HttpConnector for FaultyConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let target = request.headers().get("x-amz-target").unwrap_or_default();
         let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
-        let (fault, inner) = (self.faults.next(&operation), self.inner.clone());
+        let body = request.body().bytes().unwrap_or_default();
+        let (fault, inner) = (self.faults.next(&operation, body), self.inner.clone());
         HttpConnectorFuture::new(async move {
             match fault {
                 Fault::None => inner.call(request).await,

@@ -119,9 +119,11 @@ macro_rules! contract_suite {
                     of_64_racing_idle_charges_one_is_applied;
                 opening:
                     a_session_opens_for_an_active_user_only,
+                    a_session_opens_in_a_project_that_is_active_or_has_no_item,
                     nothing_is_opened_where_an_item_stands_already,
                     of_16_racing_opens_of_one_family_one_is_stored,
-                    a_suspension_that_races_opens_leaves_no_session_behind_it;
+                    a_suspension_that_races_opens_leaves_no_session_behind_it,
+                    a_projects_removal_that_races_opens_leaves_no_session_behind_it;
                 failures:
                     a_store_that_cannot_be_reached_is_unavailable,
                     throttling_is_told_from_an_outage,
@@ -141,6 +143,7 @@ macro_rules! contract_suite {
                     a_write_costs_one_unit_whether_its_condition_holds_or_not,
                     a_strongly_consistent_read_costs_one_unit_and_any_other_half,
                     an_opened_session_costs_six_units,
+                    a_session_opened_under_a_second_check_costs_two_units_more,
                     the_attempts_of_one_call_count_as_one,
                     a_call_that_fails_is_counted_too,
                     racing_calls_on_one_meter_are_all_counted,

@@ -8,7 +8,7 @@
 //! The limits come before the hash, the address's first. Whatever is wrong with a name or a password, the calls made,
 //! the one hash computed and the error are the same, so that neither the answer nor the log nor the time taken tells an
 //! unknown user, or one that may not sign in, from a wrong password. That holds too where a team's own system has written
-//! a password or a profile that cannot be read: nobody signs in by it, and the log line alone says so.
+//! a password or a profile that cannot be read: nobody signs in by it, and the operator is told by `rondo user show`.
 
 use rondo_shared::directory;
 use rondo_shared::identity::{Client, FamilyId, Subject};
@@ -33,10 +33,6 @@ pub enum LoginError {
     /// The name and the password are not those of a user who may sign in. Which of it, nobody is told.
     #[error("the name and password are not those of a user who may sign in")]
     WrongCredentials,
-    /// The user's password or profile stands and cannot be read, so that no password is the user's. Only the operator is
-    /// told.
-    #[error("nobody can sign in by this name: {0}")]
-    MalformedAccount(StoreError),
     /// No hash could be computed.
     #[error(transparent)]
     Hashing(#[from] HashingError),
@@ -102,11 +98,12 @@ impl<V: Verifier> Logins<V> {
         Ok(Attempt { subject, password, client })
     }
 
-    /// Tries the password: two reads at once, and one hash, whoever the user is said to be and whatever stands. The status is read here as
-    /// well as checked when the session is opened, so that a suspended user's right password costs what a wrong one does.
+    /// Tries the password: two reads at once, and one hash, whoever the user is said to be and whatever stands. The status
+    /// is read here as well as checked when the session is opened, so that a suspended user's right password costs what a
+    /// wrong one does.
     ///
     /// # Errors
-    /// [`LoginError::WrongCredentials`] and [`LoginError::MalformedAccount`] are refusals; the others may pass.
+    /// [`LoginError::WrongCredentials`] is a refusal; the others may pass.
     pub async fn verify<S: Store>(
         &self,
         attempt: Attempt,
@@ -122,12 +119,11 @@ impl<V: Verifier> Logins<V> {
         let read = |credential: Option<Credential>| credential.as_ref().map(StoredHash::read).transpose();
         let stored = readable(credential.and_then(read))?;
         let profile = readable(profile.and_then(|item| item.as_ref().map(UserProfile::from_item).transpose()))?;
-        let (hash, known) = match &stored {
-            Ok(Some(hash)) => (hash.clone(), true),
-            Ok(None) | Err(_) => (StoredHash::nobodys(), false),
+        let (hash, known) = match stored {
+            Some(hash) => (hash, true),
+            None => (StoredHash::nobodys(), false),
         };
         let matches = self.verifier.matches(&password, &hash)?;
-        let profile = stored.and(profile).map_err(LoginError::MalformedAccount)?;
         let is_active = profile.is_some_and(|profile| profile.status == AccountStatus::Active);
         if known && matches && is_active {
             Ok(VerifiedLogin { subject, client })
@@ -137,19 +133,18 @@ impl<V: Verifier> Logins<V> {
     }
 }
 
-/// What stands and cannot be read, apart from a store that gave no answer.
-fn readable<T>(read: Result<T, StoreError>) -> Result<Result<T, StoreError>, StoreError> {
+/// What stands and cannot be read is nobody's; a store that gave no answer is another matter.
+fn readable<T>(read: Result<Option<T>, StoreError>) -> Result<Option<T>, StoreError> {
     match read {
-        Ok(read) => Ok(Ok(read)),
-        Err(error @ StoreError::Malformed { .. }) => Ok(Err(error)),
-        Err(error) => Err(error),
+        Err(StoreError::Malformed { .. }) => Ok(None),
+        read => read,
     }
 }
 
 /// Opens the session of a verified login, in a transaction that checks once more that the user is active.
 ///
 /// # Errors
-/// [`LoginError`], as for a wrong password where the user was suspended in this very moment.
+/// [`LoginError`], as for a wrong password where the user was suspended, or the profile broken, in this very moment.
 pub async fn open<S: Store>(
     login: VerifiedLogin,
     policy: &Policy,
@@ -161,7 +156,10 @@ pub async fn open<S: Store>(
     let VerifiedLogin { subject, client } = login;
     let new = NewSession { tenant: policy.tenant.clone(), subject, org: None, label: None, client };
     session::open(&new, issuing, store, moment, meter).await.map_err(|error| match error {
-        OpenError::NoSuchUser | OpenError::UserNotActive(_) => LoginError::WrongCredentials,
+        OpenError::NoSuchUser
+        | OpenError::UserNotActive(_)
+        | OpenError::ProjectRemoved
+        | OpenError::Store(StoreError::Malformed { .. }) => LoginError::WrongCredentials,
         OpenError::Standing => LoginError::Standing,
         OpenError::Signing(error) => LoginError::Signing(error),
         OpenError::Store(error) => LoginError::Store(error),

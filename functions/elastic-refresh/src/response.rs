@@ -193,7 +193,7 @@ const fn error_of(failure: &Failure) -> &'static Declared {
         },
         Failure::Login(error) => match error {
             LoginError::Admit(error) => of_admission(error),
-            LoginError::WrongCredentials | LoginError::MalformedAccount(_) => &UNAUTHORIZED,
+            LoginError::WrongCredentials => &UNAUTHORIZED,
             LoginError::Hashing(_) | LoginError::Signing(_) => &OURS,
             LoginError::Standing => &STORE_FAILED,
             LoginError::Store(error) => of_store(error),
@@ -273,7 +273,6 @@ const fn words(outcome: &Outcome) -> (&'static str, Option<&'static str>) {
             LoginError::Admit(AdmitError::Sealed(cause)) => ("refused", Some(cause.as_str())),
             LoginError::Admit(AdmitError::Limited { .. }) => ("limited", Some("password_attempts")),
             LoginError::WrongCredentials => ("refused", Some("credentials")),
-            LoginError::MalformedAccount(_) => ("refused", Some("malformed_account")),
             LoginError::Hashing(_) => ("failed", Some("hashing")),
             LoginError::Signing(_) => ("failed", Some("signing")),
             LoginError::Standing | LoginError::Store(_) | LoginError::Admit(AdmitError::Store(_)) => {

@@ -23,6 +23,7 @@ use rondo_shared::log::LogLine;
 use rondo_shared::mint::{access_token, mint};
 use rondo_shared::moment::{Moment, Timestamp};
 use rondo_shared::rotation::{ProveError, Proven, RotateError, Rotated, SealedFamilies, prove, rotate};
+use rondo_shared::store::item::ProjectStatus;
 use rondo_shared::store::{Item, Meter, Store, StoreError};
 use rondo_shared::token::{Claims, SigningError};
 use rondo_shared::wire::client_of;
@@ -139,6 +140,12 @@ pub enum Failure {
     /// Its session was not rotated.
     #[error(transparent)]
     Rotate(#[from] RotateError),
+    /// Its session holds, in a project that was removed.
+    #[error("the session's project was removed")]
+    ProjectRemoved,
+    /// Its session holds, and its project could not be read.
+    #[error("the session holds, and its project could not be read: {0}")]
+    Project(StoreError),
     /// Its session holds, and there is no such user.
     #[error("the session's user is not in the directory")]
     NoSuchUser,
@@ -229,8 +236,9 @@ const fn balance_of(admitted: &Result<Admitted, AdmitError>) -> Option<Balance> 
     }
 }
 
-/// Finds out whether the session holds and reads its user, in one round trip. What is said of the session comes first:
-/// an ended one is told as such, whether or not its user could be read.
+/// Finds out whether the session holds, whether its project was removed, and who its user is, in one round trip. What is
+/// said of the session comes first: an ended one is told as such, whatever became of its project and its user, so that a
+/// token that is good no longer tells nothing of them.
 async fn hold_and_show<S: Store>(
     app: &App<S>,
     moment: &Moment,
@@ -240,12 +248,16 @@ async fn hold_and_show<S: Store>(
 ) -> Result<(Session, User), Failure> {
     let claims = admitted.presented().claims();
     let (tenant, subject) = (claims.tenant.clone(), claims.sub.clone());
-    let (session, profile) = tokio::join!(
+    let (session, profile, project) = tokio::join!(
         // Boxed, since it is larger than all the rest of the walk.
         Box::pin(hold(app, moment, admitted, delivery, meter)),
         directory::profile(&tenant, &subject, false, &app.store, meter),
+        directory::project(&tenant, &app.store, meter),
     );
     let session = session?;
+    if project.map_err(Failure::Project)?.is_some_and(|project| project.status == ProjectStatus::Removed) {
+        return Err(Failure::ProjectRemoved);
+    }
     let item = match profile.map_err(Failure::Profile)?.filter(is_there) {
         Some(item) => item,
         None => item_read_strongly(app, &tenant, &subject, meter).await?,

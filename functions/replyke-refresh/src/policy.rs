@@ -105,7 +105,7 @@ pub fn tenant(project: &str) -> Option<Tenant> {
 /// The project of one of the product's tenants, as the product calls it.
 #[must_use]
 pub fn project_of(tenant: &Tenant) -> &str {
-    tenant.as_str().split_once(':').map_or("", |(_, project)| project)
+    tenant.project().unwrap_or_default()
 }
 
 /// Who may call from a browser, which a function that could not start has to tell too.

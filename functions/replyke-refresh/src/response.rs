@@ -226,8 +226,10 @@ const fn verdict_of(failure: &Failure) -> Verdict {
             // The product has no word for it: the token is as good as it was, which no 403 may deny.
             RotateError::Conflict | RotateError::Store(_) => &INTERNAL,
         },
+        // As a token of another project, which is what an unknown one answers too.
+        Failure::ProjectRemoved => &TOKEN_FOREIGN,
         Failure::NoSuchUser => &NO_USER,
-        Failure::Profile(_) | Failure::Signing(_) => &INTERNAL,
+        Failure::Project(_) | Failure::Profile(_) | Failure::Signing(_) => &INTERNAL,
     };
     Verdict::Refused(error, None)
 }
@@ -302,6 +304,8 @@ const fn words(outcome: &Outcome) -> (&'static str, Option<&'static str>) {
             RotateError::Conflict => ("refused", Some("conflict")),
             RotateError::Store(_) => ("failed", Some("store")),
         },
+        Failure::ProjectRemoved => ("refused", Some("project_removed")),
+        Failure::Project(_) => ("failed", Some("project")),
         Failure::NoSuchUser => ("refused", Some("no_such_user")),
         Failure::Profile(_) => ("failed", Some("profile")),
         Failure::Signing(_) => ("failed", Some("signing")),

@@ -20,9 +20,13 @@ fn assert_failed(answer: &Answer) {
     assert!(answer.line.error.is_some());
 }
 
+/// Every call of a refresh, by its operation and its item's key.
+const READS_AND_CHARGE: [(&str, &str); 4] =
+    [("UpdateItem", "RATE#"), ("Query", "FAMILY#"), ("GetItem", "USER#"), ("GetItem", "PROJECT#")];
+
 #[tokio::test]
 async fn a_store_that_fails_throttles_or_is_in_conflict_is_an_error_of_ours() {
-    for operation in ["UpdateItem", "Query", "GetItem"] {
+    for (operation, at) in READS_AND_CHARGE {
         for fault in [
             Fault::Refused,
             Fault::Throttled,
@@ -32,7 +36,7 @@ async fn a_store_that_fails_throttles_or_is_in_conflict_is_an_error_of_ours() {
         ] {
             let world = World::new().await;
             let token = world.open(T0).await;
-            world.faults.queue_for_all_attempts(operation, &fault);
+            world.faults.queue_for_all_attempts_at(operation, at, &fault);
             assert_failed(&world.by_cookie(&token, secs(1)).await);
             world.faults.clear();
             world.by_cookie(&token, secs(2)).await.ok();
@@ -43,13 +47,13 @@ async fn a_store_that_fails_throttles_or_is_in_conflict_is_an_error_of_ours() {
 
 #[tokio::test]
 async fn a_store_that_does_not_answer_is_given_up_within_the_functions_time() {
-    for operation in ["UpdateItem", "Query", "GetItem"] {
+    for (operation, at) in READS_AND_CHARGE {
         let world = World::new().await;
         let token = world.open(T0).await;
-        world.faults.queue_for_all_attempts(operation, &Fault::Hung);
+        world.faults.queue_for_all_attempts_at(operation, at, &Fault::Hung);
         let answer = world.by_body(&token, secs(1)).await;
         assert_failed(&answer);
-        assert!(answer.line.error.unwrap().contains("did not answer in time"), "{operation}");
+        assert!(answer.line.error.unwrap().contains("did not answer in time"), "{operation} {at}");
         world.faults.clear();
         world.by_body(&token, secs(2)).await.ok();
     }
@@ -97,7 +101,7 @@ async fn a_user_whom_the_first_read_missed_is_found_by_the_second() {
     let (answer, ()) = tokio::join!(world.by_cookie(&token, secs(1)), meanwhile);
     answer.ok();
     assert_eq!(answer.json()["user"]["name"], "Ada");
-    assert_eq!(answer.line.usage.calls, 4);
+    assert_eq!(answer.line.usage.calls, 5);
 }
 
 #[tokio::test]
@@ -105,6 +109,8 @@ async fn a_user_who_cannot_be_read_again_is_not_called_missing() {
     let world = World::new().await;
     let token = world.open(T0).await;
     world.delete_user();
+    // The project's read and the user's first one go through.
+    world.faults.queue("GetItem", Fault::None);
     world.faults.queue("GetItem", Fault::None);
     world.faults.queue_for_all_attempts("GetItem", &Fault::Refused);
     assert_failed(&world.by_cookie(&token, secs(1)).await);
@@ -113,12 +119,15 @@ async fn a_user_who_cannot_be_read_again_is_not_called_missing() {
 }
 
 #[tokio::test]
-async fn an_ended_session_is_told_as_such_even_if_its_user_cannot_be_read() {
-    let world = World::new().await;
-    let (family, token) = world.open_for(PROJECT, USER, T0).await;
-    world.seal(family, Cause::SignOut, T0).await;
-    world.faults.queue_for_all_attempts("GetItem", &Fault::Refused);
-    assert_says(&world.by_cookie(&token, secs(1)).await, 403, NOT_RECOGNIZED);
+async fn an_ended_session_is_told_as_such_even_if_its_user_or_its_project_cannot_be_read() {
+    for key in ["USER#", "PROJECT#"] {
+        let world = World::new().await;
+        let (family, token) = world.open_for(PROJECT, USER, T0).await;
+        world.seal(family, Cause::SignOut, T0).await;
+        world.faults.queue_for_all_attempts_at("GetItem", key, &Fault::Refused);
+        assert_says(&world.by_cookie(&token, secs(1)).await, 403, NOT_RECOGNIZED);
+        assert!(world.faults.all_happened(), "{key}");
+    }
 }
 
 #[tokio::test]

@@ -133,14 +133,9 @@ impl Products {
     /// The product that a tenant is of.
     #[must_use]
     pub fn of(&self, tenant: &Tenant) -> Option<&Product> {
-        let (name, project) = name_and_project(tenant);
+        let (name, project) = (tenant.product(), tenant.project());
         self.0.iter().find(|product| product.terms.name == name && product.terms.has_projects == project.is_some())
     }
-}
-
-fn name_and_project(tenant: &Tenant) -> (&str, Option<&str>) {
-    let name = tenant.as_str();
-    name.split_once(':').map_or((name, None), |(product, project)| (product, Some(project)))
 }
 
 /// The tokens that an opened session begins with, as a backend gets them. `Debug` shows none.
@@ -196,9 +191,9 @@ impl Product {
         let keys = self.keyring.current(moment.now).await;
         let pair = mint::first(begun, &keys, authority, access, moment)?;
         let expires_in = pair.access_expires_in();
-        let access_token = match name_and_project(&begun.claims().tenant) {
-            (_, Some(project)) => self.project_access_token(begun, project, &keys, store, moment, meter).await?,
-            (_, None) => pair.access_token().to_owned(),
+        let access_token = match begun.claims().tenant.project() {
+            Some(project) => self.project_access_token(begun, project, &keys, store, moment, meter).await?,
+            None => pair.access_token().to_owned(),
         };
         let refresh_max_age = pair.refresh_expires_at().since(moment.now);
         Ok(FirstTokens {

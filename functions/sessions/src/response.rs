@@ -9,7 +9,7 @@ use rondo_shared::identity::{Client, FamilyId};
 use rondo_shared::log::LogLine;
 use rondo_shared::moment::{Moment, Timestamp};
 use rondo_shared::session::{Begun, OpenError, OpenOnceError, Page, SessionState};
-use rondo_shared::store::item::Seal;
+use rondo_shared::store::item::{ProjectStatus, Seal};
 use rondo_shared::store::{StoreError, Usage};
 use rondo_shared::wire::Reply;
 use serde_json::{Value, json};
@@ -54,6 +54,8 @@ const NO_SUCH_SESSION: Declared =
     declared(StatusCode::NOT_FOUND, "session_not_found", "The user has no such session. Nothing was ended.");
 const USER_NOT_ACTIVE: Declared =
     declared(StatusCode::FORBIDDEN, "user_not_active", "The user is suspended or removed; no session can be opened.");
+const PROJECT_NOT_ACTIVE: Declared =
+    declared(StatusCode::FORBIDDEN, "project_not_active", "The project is removed; no session can be opened in it.");
 const MOVED_ON: Declared = declared(
     StatusCode::CONFLICT,
     "session_moved_on",
@@ -214,6 +216,7 @@ const fn error_of(failure: &Failure) -> &'static Declared {
             OpenOnceError::Open(error) => match error {
                 OpenError::NoSuchUser => &NO_SUCH_USER,
                 OpenError::UserNotActive(_) => &USER_NOT_ACTIVE,
+                OpenError::ProjectRemoved => &PROJECT_NOT_ACTIVE,
                 OpenError::Standing | OpenError::Signing(_) => &INTERNAL,
                 OpenError::Store(error) => of_store(error),
             },
@@ -238,7 +241,7 @@ const fn of_store(error: &StoreError) -> &'static Declared {
     }
 }
 
-/// The fields that a 422 lists, the status of a user who is not active, and how many sessions one may have.
+/// The fields that a 422 lists, the status of a user or a project that is not active, and how many sessions one may have.
 fn details_of(failure: &Failure) -> Value {
     match failure {
         Failure::Extract(ExtractError::Fields(problems)) => {
@@ -246,6 +249,9 @@ fn details_of(failure: &Failure) -> Value {
             Value::Array(shown.collect())
         }
         Failure::Open(OpenOnceError::Open(OpenError::UserNotActive(status))) => json!({"status": status.as_str()}),
+        Failure::Open(OpenOnceError::Open(OpenError::ProjectRemoved)) => {
+            json!({"status": ProjectStatus::Removed.as_str()})
+        }
         Failure::Open(OpenOnceError::CapReached { live_max }) => json!({"live_max": live_max}),
         Failure::Extract(_)
         | Failure::Open(_)
@@ -288,6 +294,7 @@ const fn words_of_failure(failure: &Failure) -> (&'static str, Option<&'static s
             OpenOnceError::Open(error) => match error {
                 OpenError::NoSuchUser => ("refused", Some("no_such_user")),
                 OpenError::UserNotActive(status) => ("refused", Some(status.as_str())),
+                OpenError::ProjectRemoved => ("refused", Some("project_removed")),
                 OpenError::Standing => ("failed", Some("standing")),
                 OpenError::Signing(_) => ("failed", Some("signing")),
                 OpenError::Store(_) => ("failed", Some("store")),

@@ -5,11 +5,13 @@
 mod backend;
 
 use backend::{Backend, DAY, assert_common, assert_error, opened, opening, send_to, text};
+use rondo_shared::identity::Tenant;
 use rondo_shared::moment::Timestamp;
-use rondo_shared::store::item::AccountStatus;
+use rondo_shared::store::item::{AccountStatus, Project, ProjectStatus};
+use rondo_shared::store::{Item, Meter, Store as _};
 use rondo_shared::token::UnverifiedToken;
 use rondo_tests::world::{millis, refresh_event};
-use rondo_tests::{T0, secs};
+use rondo_tests::{Fault, T0, secs};
 use serde_json::{Value, json};
 
 fn claims(token: &str) -> rondo_shared::token::Claims {
@@ -211,6 +213,60 @@ async fn a_suspended_or_removed_user_gets_no_session_and_no_repeat() {
         assert_error(&backend.open("user-1", "attempt-2", secs(1)).await, 403, "user_not_active");
         assert_eq!(backend.families(), 1);
     }
+}
+
+#[tokio::test]
+async fn a_removed_project_gets_no_session_and_no_repeat_and_its_sessions_can_be_ended() {
+    let backend = Backend::new().await;
+    let tenant = "replyke:forum";
+    backend.put_user(tenant, "user-1", AccountStatus::Active).await;
+    let opening = |user: &str, client_token: &str| {
+        let mut body = opening(user, client_token);
+        body["tenant"] = json!(tenant);
+        body
+    };
+    let first = backend.post("/sessions", &opening("user-1", "attempt-1"), T0).await;
+    assert_eq!((first.status, first.line.usage.write_units), (201, 10.0), "its project's check is two units more");
+    let repeat = backend.post("/sessions", &opening("user-1", "attempt-1"), secs(1)).await;
+    assert_eq!((repeat.status, repeat.line.usage.write_units, repeat.line.usage.read_units), (200, 10.0, 5.0));
+
+    backend.put_project(tenant, ProjectStatus::Removed).await;
+    let refused = async |user: &str, client_token: &str| {
+        let answer = backend.post("/sessions", &opening(user, client_token), secs(2)).await;
+        assert_eq!(assert_error(&answer, 403, "project_not_active"), json!({"status": "removed"}));
+        assert_eq!((answer.line.outcome, answer.line.cause), ("refused", Some("project_removed")));
+    };
+    refused("user-1", "attempt-1").await;
+    refused("user-1", "attempt-2").await;
+    refused("nobody", "attempt-1").await;
+    // Told by a reading too, where another transaction stood in the way of this one's.
+    backend.faults.queue_for_all_attempts("TransactWriteItems", &Fault::TransactionConflict);
+    refused("user-1", "attempt-1").await;
+    backend.faults.clear();
+    assert_eq!(backend.families(), 1);
+
+    let owner = json!({"tenant": tenant, "user": "user-1"});
+    let listed = backend.send(backend::event("GET", "/sessions", &format!("tenant={tenant}&user=user-1")), secs(3));
+    assert_eq!(listed.await.json()["sessions"].as_array().unwrap().len(), 1);
+    let ended = backend.post("/sessions/revoke", &owner, secs(3)).await;
+    assert_eq!(ended.json()["revoked"].as_array().unwrap().len(), 1);
+
+    backend.put_project(tenant, ProjectStatus::Active).await;
+    assert_eq!(backend.post("/sessions", &opening("user-1", "attempt-2"), secs(4)).await.status, 201);
+}
+
+#[tokio::test]
+async fn a_project_whose_item_is_malformed_gets_no_session_until_it_is_mended() {
+    let backend = Backend::new().await;
+    backend.put_user("replyke:forum", "user-1", AccountStatus::Active).await;
+    let key = Project::key(&Tenant::new("replyke:forum").unwrap()).unwrap();
+    backend.store().replace(&Item::at(key).text("name", "Forum".to_owned()), &Meter::default()).await.unwrap();
+    let mut body = opening("user-1", "attempt-1");
+    body["tenant"] = json!("replyke:forum");
+    assert_error(&backend.post("/sessions", &body, T0).await, 500, "internal_error");
+    assert_eq!(backend.families(), 0);
+    backend.put_project("replyke:forum", ProjectStatus::Active).await;
+    assert_eq!(backend.post("/sessions", &body, T0).await.status, 201);
 }
 
 #[tokio::test]

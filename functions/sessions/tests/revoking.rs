@@ -166,3 +166,30 @@ async fn a_user_whom_the_directory_has_lost_is_still_signed_out() {
     assert_eq!(families(&backend.revoke_all("user-1", None, secs(1)).await), [family]);
     assert_refreshes(&backend, &token, 401).await;
 }
+
+#[tokio::test]
+async fn a_malformed_entry_among_a_users_sessions_is_listed_and_ended_with_the_others_or_alone() {
+    for alone in [false, true] {
+        let backend = Backend::new().await;
+        let (family, token) = opened(&backend.open("user-1", "a", T0).await);
+        let (_, other) = opened(&backend.open("user-1", "b", T0).await);
+        let mut items = backend.world.dynamo.items("USER#uniqos#user-1");
+        items.retain(|item| item["sk"]["S"] == format!("SESSION#{family}"));
+        assert_eq!(items.len(), 1);
+        items[0]["session_expires_at"] = json!({"S": "soon"});
+        items[0].as_object_mut().unwrap().remove("opened_at");
+        backend.world.dynamo.put(&items);
+
+        let listed = backend.list("user-1", "", secs(1)).await.json();
+        let found = listed["sessions"].as_array().unwrap().iter().find(|session| session["family"] == family).unwrap();
+        assert_eq!((&found["state"], &found["opened_at"]), (&json!("live"), &json!("2026-11-22T10:00:00.000Z")));
+        let answer = if alone {
+            backend.revoke("user-1", &family, secs(1)).await
+        } else {
+            backend.revoke_all("user-1", None, secs(1)).await
+        };
+        assert_eq!(answer.status, 200, "{}", answer.json());
+        assert_eq!(backend.world.refresh(&token, secs(2)).await.status, 401);
+        assert_eq!(backend.world.refresh(&other, secs(2)).await.status, if alone { 200 } else { 401 });
+    }
+}

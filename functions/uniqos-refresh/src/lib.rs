@@ -16,7 +16,7 @@ use rondo_shared::limit::{Admission, AdmitError, LocalBuckets};
 use rondo_shared::log::LogLine;
 use rondo_shared::mint::{TokenPair, mint};
 use rondo_shared::moment::{Moment, Timestamp};
-use rondo_shared::rotation::{RotateError, Rotated, SealedFamilies, rotate};
+use rondo_shared::rotation::{Revocation, RotateError, Rotated, SealedFamilies, rotate};
 use rondo_shared::store::item::Quota;
 use rondo_shared::store::{Meter, Store, StoreError};
 use rondo_shared::token::{Presented, SigningError};
@@ -24,7 +24,7 @@ use rondo_shared::wire::client_of;
 
 use crate::policy::{PRODUCT, Policy};
 use crate::quota::QuotaMemory;
-use crate::request::{ExtractError, SettleError, extract, settle};
+use crate::request::{Credentials, ExtractError, Extracted, SettleError, extract, settle};
 
 /// The function with everything that it keeps between requests.
 #[derive(Debug)]
@@ -94,9 +94,35 @@ pub enum Failure {
     /// It was not rotated.
     #[error(transparent)]
     Rotate(#[from] RotateError),
+    /// The session that it presented is over, and a cookie beside it, which may be the good one, could not be judged.
+    #[error("the session is over, and a cookie beside it could not be judged: {error}")]
+    Undecided {
+        /// Why it could not.
+        error: KeyringError,
+        /// What this request ended.
+        revoked: Option<Revocation>,
+    },
     /// A key did not sign.
     #[error(transparent)]
     Signing(#[from] SigningError),
+}
+
+impl Failure {
+    /// The same where a cookie beside what was presented could not be judged: that the client has no good one, nobody can
+    /// say then.
+    fn beside(self, undecided: KeyringError) -> Self {
+        let revoked = match &self {
+            Self::Rotate(RotateError::Revoked(revocation)) => Some(*revocation),
+            Self::Rotate(RotateError::Sealed(_)) | Self::Admit { error: AdmitError::Sealed(_), .. } => None,
+            Self::Extract(_)
+            | Self::Settle(_)
+            | Self::Admit { .. }
+            | Self::Rotate(RotateError::Conflict | RotateError::Store(_))
+            | Self::Undecided { .. }
+            | Self::Signing(_) => return self,
+        };
+        Self::Undecided { error: undecided, revoked }
+    }
 }
 
 impl From<SettleError> for Failure {
@@ -130,7 +156,23 @@ async fn walk<S: Store>(
     seen: &mut Option<response::Seen>,
 ) -> Result<(Rotated, TokenPair), Failure> {
     let client = client_of(request, app.front_door_secret.as_ref());
-    let credentials = extract(request, &client, &app.policy, &app.keyring, &app.addresses, moment).await?;
+    let extracted = extract(request, &client, &app.policy, &app.keyring, &app.addresses, moment).await?;
+    let Extracted { credentials, undecided } = extracted;
+    let walked = walk_on(app, moment, credentials, meter, seen).await;
+    match undecided {
+        Some(error) => walked.map_err(|failure| failure.beside(error)),
+        None => walked,
+    }
+}
+
+/// The walk from what verifies.
+async fn walk_on<S: Store>(
+    app: &App<S>,
+    moment: &Moment,
+    credentials: Credentials,
+    meter: &Meter,
+    seen: &mut Option<response::Seen>,
+) -> Result<(Rotated, TokenPair), Failure> {
     let presented = settle(credentials, &app.sealed, &app.store, meter).await?;
     *seen = Some(response::Seen::of(&presented));
     let admitted = admit(app, moment, presented, meter).await?;

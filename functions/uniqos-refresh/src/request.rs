@@ -72,6 +72,15 @@ pub enum Credentials {
     Several(Vec<Presented>),
 }
 
+/// What a request carries.
+#[derive(Debug)]
+pub struct Extracted {
+    /// What of it verifies.
+    pub credentials: Credentials,
+    /// That a cookie beside it could not be judged, since the keyring cannot be read: it may be the good one.
+    pub undecided: Option<KeyringError>,
+}
+
 /// Extracts the presented token. A request that presents none, or those of several sessions, is charged to its address,
 /// in memory.
 ///
@@ -84,7 +93,7 @@ pub async fn extract(
     keyring: &Keyring,
     addresses: &LocalBuckets,
     moment: &Moment,
-) -> Result<Credentials, ExtractError> {
+) -> Result<Extracted, ExtractError> {
     if !policy.cross_site.allows(request.headers()) {
         return Err(ExtractError::CrossSite);
     }
@@ -94,11 +103,13 @@ pub async fn extract(
         Err(error) => Err(error),
     };
     match presented {
-        Ok(Credentials::One(_)) | Err(ExtractError::Keys(_)) => presented,
-        Ok(Credentials::Several(_)) | Err(_) => match addresses.charge(&network, moment.now) {
-            Ok(_) => presented,
-            Err(limited) => Err(ExtractError::AddressLimited(limited)),
-        },
+        Ok(Extracted { credentials: Credentials::One(_), .. }) | Err(ExtractError::Keys(_)) => presented,
+        Ok(Extracted { credentials: Credentials::Several(_), .. }) | Err(_) => {
+            match addresses.charge(&network, moment.now) {
+                Ok(_) => presented,
+                Err(limited) => Err(ExtractError::AddressLimited(limited)),
+            }
+        }
     }
 }
 
@@ -122,7 +133,7 @@ async fn authenticate(
     policy: &Policy,
     keyring: &Keyring,
     moment: &Moment,
-) -> Result<Credentials, ExtractError> {
+) -> Result<Extracted, ExtractError> {
     let mut newest = BTreeMap::new();
     let mut worst = ExtractError::NoCookie;
     let values = cookies::values(request.headers(), COOKIE_NAME);
@@ -140,16 +151,17 @@ async fn authenticate(
         }
     }
     let mut presented: Vec<Presented> = newest.into_values().collect();
-    match (presented.len(), presented.pop(), worst) {
-        (1, Some(one), _) => Ok(Credentials::One(one)),
-        (_, Some(last), _) => {
+    let credentials = match (presented.len(), presented.pop()) {
+        (1, Some(one)) => Credentials::One(one),
+        (_, Some(last)) => {
             presented.push(last);
-            Ok(Credentials::Several(presented))
+            Credentials::Several(presented)
         }
-        (_, None, worst @ ExtractError::Keys(_)) => Err(worst),
-        (_, None, _) if is_crowd => Err(ExtractError::TooManyCookies),
-        (_, None, worst) => Err(worst),
-    }
+        (_, None) if is_crowd && !matches!(worst, ExtractError::Keys(_)) => return Err(ExtractError::TooManyCookies),
+        (_, None) => return Err(worst),
+    };
+    let undecided = if let ExtractError::Keys(error) = worst { Some(error) } else { None };
+    Ok(Extracted { credentials, undecided })
 }
 
 /// Two cookies of one family: the newer generation is the one that the client was given last.

@@ -196,6 +196,7 @@ fn refused(
         | Failure::Extract(_)
         | Failure::Settle(_)
         | Failure::Rotate(_)
+        | Failure::Undecided { .. }
         | Failure::Signing(_) => reply,
     };
     // Only a token that is no good is taken away from its client, never one that we failed to judge or did not look at.
@@ -257,7 +258,7 @@ const fn error_of(failure: &Failure) -> &'static Declared {
             RotateError::Conflict => &CONFLICT,
             RotateError::Store(_) => &INTERNAL,
         },
-        Failure::Settle(_) | Failure::Signing(_) => &INTERNAL,
+        Failure::Settle(_) | Failure::Undecided { .. } | Failure::Signing(_) => &INTERNAL,
     }
 }
 
@@ -265,9 +266,12 @@ const fn limit_of(failure: &Failure) -> Option<Limited> {
     match failure {
         Failure::Extract(ExtractError::AddressLimited(limited))
         | Failure::Admit { error: AdmitError::Limited { limited, .. }, .. } => Some(*limited),
-        Failure::Extract(_) | Failure::Settle(_) | Failure::Admit { .. } | Failure::Rotate(_) | Failure::Signing(_) => {
-            None
-        }
+        Failure::Extract(_)
+        | Failure::Settle(_)
+        | Failure::Admit { .. }
+        | Failure::Rotate(_)
+        | Failure::Undecided { .. }
+        | Failure::Signing(_) => None,
     }
 }
 
@@ -283,9 +287,12 @@ fn details_of(failure: &Failure) -> Value {
                 if too_long { "must not be over 4096 bytes" } else { "must be three base64url parts of JSON" };
             json!([{"field": COOKIE_FIELD, "message": message}])
         }
-        Failure::Extract(_) | Failure::Settle(_) | Failure::Admit { .. } | Failure::Rotate(_) | Failure::Signing(_) => {
-            Value::Null
-        }
+        Failure::Extract(_)
+        | Failure::Settle(_)
+        | Failure::Admit { .. }
+        | Failure::Rotate(_)
+        | Failure::Undecided { .. }
+        | Failure::Signing(_) => Value::Null,
     }
 }
 
@@ -327,12 +334,21 @@ const fn words(outcome: &Outcome) -> (&'static str, Option<&'static str>) {
         },
         Failure::Rotate(error) => match error {
             RotateError::Sealed(cause) => ("refused", Some(cause.as_str())),
-            RotateError::Revoked(Revocation::Reuse(lag)) => ("revoked", Some(lag.as_str())),
-            RotateError::Revoked(Revocation::UnknownGeneration) => ("revoked", Some("unknown_generation")),
+            RotateError::Revoked(revocation) => words_of_revocation(*revocation),
             RotateError::Conflict => ("refused", Some("conflict")),
             RotateError::Store(_) => ("failed", Some("store")),
         },
+        // What was done is what is counted; the answer is ours.
+        Failure::Undecided { revoked: Some(revocation), .. } => words_of_revocation(*revocation),
+        Failure::Undecided { revoked: None, .. } => ("failed", Some("keyring")),
         Failure::Signing(_) => ("failed", Some("signing")),
+    }
+}
+
+const fn words_of_revocation(revocation: Revocation) -> (&'static str, Option<&'static str>) {
+    match revocation {
+        Revocation::Reuse(lag) => ("revoked", Some(lag.as_str())),
+        Revocation::UnknownGeneration => ("revoked", Some("unknown_generation")),
     }
 }
 

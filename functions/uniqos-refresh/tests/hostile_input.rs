@@ -223,6 +223,40 @@ async fn a_crowd_of_forged_cookies_takes_no_good_one_away() {
 }
 
 #[tokio::test]
+async fn a_cookie_that_cannot_be_judged_without_the_keyring_is_not_taken_away_with_a_dead_one_beside_it() {
+    let path = std::env::temp_dir().join(format!("uniqos-undecided-{}.json", std::process::id()));
+    std::fs::write(&path, keyring_document().to_string()).unwrap();
+    let world = World::with(&[("KEYRING_FILE", path.to_str().unwrap())]).await;
+    // Signed by a key that this instance has not read yet.
+    let good = world.open(T0).await;
+    let header = json!({"typ": "rt+jwt", "alg": "HS256", "kid": "m9"});
+    let undecided = signed(&header, &claims_of(&good), &[9; 32]);
+    let (ended, dead) = world.open_for("user-1", Some("acme"), T0).await;
+    let live = world.open(T0).await;
+    let replayed = world.open(T0).await;
+    world.refresh(&replayed, secs(1)).await.ok();
+    world.sign_out(ended, secs(1)).await;
+    std::fs::remove_file(&path).unwrap();
+
+    // From the store, and then from the instance's memory.
+    for (dead, now, outcome) in [(&dead, 122, "failed"), (&dead, 123, "failed"), (&replayed, 124, "revoked")] {
+        for both in [[dead.as_str(), &undecided], [undecided.as_str(), dead]] {
+            let answer = world.send(cookies(&both), secs(now)).await;
+            assert_error(&answer, 500, "internal_error", outcome);
+            assert_eq!(answer.header("set-cookie"), None, "the good one would be gone");
+            assert!(answer.line.error.unwrap().contains("could not be judged"));
+            if both[0] == dead {
+                assert_eq!(answer.line.outcome, outcome);
+            }
+        }
+    }
+    // What is known to be live is served beside it.
+    assert_eq!(world.send(cookies(&[&undecided, &live]), secs(125)).await.status, 200);
+    // A dead one alone is taken away as ever.
+    assert!(world.refresh(&dead, secs(126)).await.clears_cookie());
+}
+
+#[tokio::test]
 async fn the_same_cookie_several_times_is_one_cookie() {
     let world = World::new().await;
     let good = world.open(T0).await;

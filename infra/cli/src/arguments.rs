@@ -12,6 +12,7 @@ use crate::demo::DemoArguments;
 use crate::dev::DevArguments;
 use crate::directory::member::MemberCommand;
 use crate::directory::org::OrgCommand;
+use crate::directory::project::ProjectCommand;
 use crate::directory::quota::QuotaCommand;
 use crate::directory::user::UserCommand;
 use crate::family::FamilyCommand;
@@ -87,6 +88,9 @@ pub enum Operation {
     /// Put the quotas of organizations.
     #[command(subcommand)]
     Quota(QuotaCommand),
+    /// Put projects, show and remove them.
+    #[command(subcommand)]
+    Project(ProjectCommand),
     /// Show what happened to a family of tokens.
     #[command(subcommand)]
     Family(FamilyCommand),

@@ -72,6 +72,7 @@ pub async fn operate(operation: &Operation, target: &Target, input: &mut dyn Buf
         Operation::Org(command) => directory::org::run(command, target).await,
         Operation::Member(command) => directory::member::run(command, target).await,
         Operation::Quota(command) => directory::quota::run(command, target).await,
+        Operation::Project(command) => directory::project::run(command, target).await,
         Operation::Family(command) => family::run(command, target, input).await,
         Operation::Status(arguments) => status::run(arguments, target).await,
         Operation::Demo(arguments) => demo::run(arguments, target).await,

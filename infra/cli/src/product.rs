@@ -80,8 +80,7 @@ impl Product {
     /// The product of a tenant, if the tool knows it.
     #[must_use]
     pub fn of(tenant: &Tenant) -> Option<Self> {
-        let name = tenant.as_str().split(':').next().unwrap_or_default();
-        Self::value_variants().iter().copied().find(|product| product.name() == name)
+        Self::value_variants().iter().copied().find(|product| product.name() == tenant.product())
     }
 
     /// Whether each of its projects is a tenant of its own.

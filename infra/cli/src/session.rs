@@ -6,7 +6,7 @@ use rondo_shared::keyring::KeyringError;
 use rondo_shared::moment::{Moment, Timestamp};
 use rondo_shared::rotation::family::{self, History};
 use rondo_shared::session::{self, Begun, ClientToken, LIVE, NewSession, OpeningPolicy, SessionState, state_of};
-use rondo_shared::store::item::{Cause, Generation, Seal};
+use rondo_shared::store::item::{Cause, Generation, SESSION_MAX, Seal};
 use rondo_shared::store::{Key, Meter, Store as _, keys};
 use serde_json::{Value, json};
 use sessions::products::{FirstTokens, Terms};
@@ -17,10 +17,6 @@ use crate::failure::Failure;
 use crate::product::ProductArguments;
 use crate::report::{Report, pairs, table};
 use crate::target::Target;
-
-/// No session is configured to last longer: the upper bound of `UNIQOS_ABSOLUTE_SECS` and its like. Used for the seal of
-/// a session whose opening has left the table; a seal that stands too long does no harm.
-const LONGEST_SESSION: std::time::Duration = std::time::Duration::from_secs(365 * 24 * 60 * 60);
 
 /// What can be done with sessions.
 #[derive(Debug, Subcommand)]
@@ -331,7 +327,7 @@ async fn ends_at(arguments: &ShowArguments, target: &Target) -> Result<Timestamp
         return Err(absent("session", family, target));
     }
     let opening = first.and_then(|item| Generation::from_item(&item).ok()?.opening);
-    let longest = || family.opened_at().plus(LONGEST_SESSION);
+    let longest = || family.opened_at().plus(SESSION_MAX);
     Ok(opening.map_or_else(longest, |opening| opening.session_expires_at))
 }
 

@@ -26,7 +26,7 @@ use rondo_shared::identity::{Client, Subject, Tenant};
 use rondo_shared::moment::Nonce;
 use rondo_shared::session::{OpenError, OpenOnceError};
 use rondo_shared::store::dynamo::DynamoStore;
-use rondo_shared::store::item::{AccountStatus, Credential, Generation};
+use rondo_shared::store::item::{AccountStatus, Credential, Generation, Project, UserProfile};
 use rondo_shared::store::table::TableDefinition;
 use rondo_shared::store::{Item, Key, Meter, Store as _, keys};
 use rondo_tests::{Fault, Faults, Gate};
@@ -179,6 +179,31 @@ async fn a_removed_user_leaves_a_tombstone_without_a_name() {
 }
 
 #[tokio::test]
+async fn a_password_or_a_profile_that_cannot_be_read_is_told_by_showing_the_user() {
+    let stack = Stack::up().await;
+    let show = "rondo user show ada --tenant elastic";
+    stack.run_with("rondo user put ada --tenant elastic --password -", b"correct horse").await.unwrap();
+    assert_eq!(stack.run(show).await["unreadable"], json!([]));
+    let (elastic, ada) = (elastic_refresh::policy::tenant(), Subject::new("ada").unwrap());
+    let put = async |item: Item| stack.target.store().replace(&item, &Meter::default()).await.unwrap();
+
+    put(Credential::new("$2b$12$secret".to_owned()).to_item(&elastic, &ada)).await;
+    let shown = stack.run_with(show, b"").await.unwrap();
+    assert!(
+        shown.text().contains("unreadable") && shown.text().contains("password_hash is not $argon2id$"),
+        "{shown:?}"
+    );
+    assert!(!shown.text().contains("$2b$") && !shown.json().to_string().contains("secret"), "{shown:?}");
+    put(Item::at(Credential::key(&elastic, &ada)).number("password_hash", 5)).await;
+    assert!(text(&stack.run(show).await["unreadable"][0]).contains("password_hash is not text"));
+
+    put(Item::at(UserProfile::key(&elastic, &ada)).text("status", "on leave".to_owned())).await;
+    let unreadable = stack.run(show).await["unreadable"].clone();
+    assert_eq!(unreadable.as_array().unwrap().len(), 2);
+    assert_eq!(text(&unreadable[0]), "an item of kind user is malformed: status is unknown");
+}
+
+#[tokio::test]
 async fn a_user_who_was_never_put_has_no_session() {
     let stack = Stack::up().await;
     let refused = stack.run_with("rondo session open --user nobody", b"").await.unwrap_err();
@@ -236,6 +261,75 @@ async fn an_organization_and_its_quota_are_put_shown_and_removed() {
     }
     stack.run("rondo org put acme --name Another").await;
     assert_eq!(text(&stack.run("rondo org show acme").await["name"]), "Another");
+}
+
+#[tokio::test]
+async fn a_project_is_put_shown_and_removed_and_had_again_only_where_that_is_said() {
+    let stack = Stack::up().await;
+    let refused = async |line: &str| stack.run_with(line, b"").await.unwrap_err();
+    assert!(matches!(refused("rondo project show forum").await, Failure::NotFound { .. }));
+    let put = stack.run("rondo project put forum --name Forum").await;
+    assert_eq!(put, json!({"project": "forum", "status": "active", "name": "Forum"}));
+    assert_eq!(stack.run("rondo project put forum").await["name"], "Forum", "what is not given stays");
+    let shown = stack.run("rondo project show forum").await;
+    assert_eq!(shown["attributes"], json!({"status": "active", "name": "Forum"}));
+
+    let removed = stack.run("rondo project remove forum").await;
+    assert_eq!(removed, json!({"project": "forum", "status": "removed", "name": null}));
+    stack.run("rondo project remove forum").await;
+    // It is what closes the project, so that it must outlast everything: no time at which it expires.
+    assert_eq!(stack.run("rondo project show forum").await["attributes"], json!({"status": "removed"}));
+    let again = refused("rondo project put forum --name Forum").await;
+    assert_eq!((again.exit_code(), again.to_string().contains("--status active")), (2, true), "{again}");
+    let again = stack.run("rondo project put forum --status active").await;
+    assert_eq!(again, json!({"project": "forum", "status": "active", "name": null}));
+
+    for line in ["rondo project put forum --product uniqos", "rondo project remove a:b", "rondo project show a#b"] {
+        assert_eq!(refused(line).await.exit_code(), 2, "{line}");
+    }
+}
+
+#[tokio::test]
+async fn no_session_is_opened_in_a_removed_project_whether_or_not_it_had_an_item() {
+    let stack = Stack::up().await;
+    let open = "rondo session open --user ada --product replyke --project forum";
+    for before in ["rondo project remove forum", "rondo project put forum --status active"] {
+        stack.run("rondo user put ada --tenant replyke:forum").await;
+        stack.run(open).await;
+        stack.run(before).await;
+        stack.run("rondo project remove forum").await;
+        let refused = stack.run_with(open, b"").await.unwrap_err();
+        let removed = OpenOnceError::Open(OpenError::ProjectRemoved);
+        assert!(matches!(&refused, Failure::Open(error) if *error == removed), "{refused}");
+        // Nor is anybody told of its users.
+        let nobody = stack.run_with(&open.replace("ada", "nobody"), b"").await.unwrap_err();
+        assert_eq!(nobody.to_string(), refused.to_string());
+        stack.run("rondo project put forum --status active").await;
+    }
+    stack.run(open).await;
+    // Sessions can be looked at and ended all the same.
+    stack.run("rondo project remove forum").await;
+    let tenant = "--user ada --tenant replyke:forum";
+    assert_eq!(stack.run(&format!("rondo session list {tenant}")).await.as_array().unwrap().len(), 3);
+    assert_eq!(stack.run(&format!("rondo session revoke-all {tenant}")).await.as_array().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn a_malformed_project_is_shown_and_is_mended_by_saying_its_status() {
+    let stack = Stack::up().await;
+    let key = Project::key(&Tenant::new("replyke:forum").unwrap()).unwrap();
+    let item = Item::at(key).text("status", "odd".to_owned()).text("plan", "gold".to_owned());
+    stack.target.store().replace(&item, &Meter::default()).await.unwrap();
+    assert_eq!(stack.run("rondo project show forum").await["attributes"]["status"], "odd");
+    let refused = stack.run_with("rondo project put forum --name Forum", b"").await.unwrap_err();
+    assert!(refused.to_string().contains("project is malformed: status is unknown"), "{refused}");
+    stack.run("rondo user put ada --tenant replyke:forum").await;
+    let open = "rondo session open --user ada --product replyke --project forum";
+    assert!(stack.run_with(open, b"").await.unwrap_err().to_string().contains("malformed"));
+    stack.run("rondo project put forum --name Forum --status active").await;
+    stack.run(open).await;
+    let shown = stack.run("rondo project show forum").await;
+    assert_eq!(shown["attributes"], json!({"status": "active", "name": "Forum", "plan": "gold"}));
 }
 
 /// The claims of a token, unverified.
@@ -445,6 +539,39 @@ async fn a_session_can_be_ended_whatever_form_its_items_are_in() {
     stack.run(&format!("rondo session revoke {family}")).await;
     let unknown = stack.run_with("rondo session revoke 01JD0000000000000000000001", b"").await;
     assert!(matches!(unknown, Err(Failure::NotFound { .. })), "{unknown:?}");
+}
+
+#[tokio::test]
+async fn a_malformed_entry_among_a_users_sessions_is_listed_and_keeps_none_from_being_ended() {
+    for (ending, cause) in [
+        ("rondo session revoke-all --user ada", "operator"),
+        ("rondo user put ada --status suspended", "account_suspended"),
+        ("rondo user remove ada", "account_removed"),
+    ] {
+        let stack = Stack::up().await;
+        let put = async |item: Item| stack.target.store().replace(&item, &Meter::default()).await.unwrap();
+        stack.run("rondo user put ada").await;
+        let mut families = Vec::new();
+        for _ in 0..4 {
+            families.push(stack.run("rondo session open --user ada --label laptop").await["family"].clone());
+        }
+        let pk = keys::user(&uniqos(), &Subject::new("ada").unwrap());
+        let entry = |family: &str| Item::at(Key { pk: pk.clone(), sk: format!("{}{family}", keys::SESSION_PREFIX) });
+        put(entry(text(&families[0]))).await;
+        put(entry(text(&families[1])).text("session_expires_at", "soon".to_owned()).number("label", 1)).await;
+        put(entry(text(&families[2])).json("opened_at", json!(null)).number("session_expires_at", 9_999_999_999)).await;
+        put(entry("nothing")).await;
+
+        let listed = stack.run("rondo session list --user ada").await;
+        let rows = listed.as_array().unwrap();
+        assert_eq!(rows.iter().map(|row| row["family"].clone()).collect::<Vec<_>>(), families, "{listed}");
+        assert!(rows.iter().all(|row| row["state"] == "live" && row["opened_at"].is_string()), "{listed}");
+        assert_eq!((&rows[0]["label"], &rows[3]["label"]), (&Value::Null, &json!("laptop")));
+
+        stack.run(ending).await;
+        let listed = stack.run("rondo session list --user ada").await;
+        assert!(listed.as_array().unwrap().iter().all(|row| row["state"] == cause), "{ending}: {listed}");
+    }
 }
 
 #[tokio::test]

@@ -162,7 +162,7 @@ impl Admission {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Charge, Item, Opened, Put, Query, Replaced, Usage};
+    use crate::store::{Charge, Checks, Item, Opened, Put, Query, Replaced, Usage};
     use std::num::NonZeroU32;
     use std::sync::Mutex;
     use std::time::Duration;
@@ -206,7 +206,7 @@ mod tests {
             Err(nothing_else())
         }
 
-        async fn open(&self, _: &Key, _: &[Item], _: &Meter) -> Result<Opened, StoreError> {
+        async fn open(&self, _: Checks<'_>, _: &[Item], _: &Meter) -> Result<Opened, StoreError> {
             Err(nothing_else())
         }
 

@@ -145,7 +145,7 @@ pub(super) async fn states<S: Store>(
     stream::iter(asking).buffered(AT_ONCE).try_collect().await
 }
 
-/// Every entry of a user, oldest first.
+/// Every entry of a user, oldest first. One whose key names no family is left out: there is nothing to look at or to end.
 pub(super) async fn entries<S: Store>(
     tenant: &Tenant,
     subject: &Subject,
@@ -154,7 +154,11 @@ pub(super) async fn entries<S: Store>(
 ) -> Result<Vec<SessionEntry>, StoreError> {
     let (pk, last) = (keys::user(tenant, subject), after_all_sessions());
     let items = family::whole_collection(pk, keys::SESSION_PREFIX, &last, store, meter).await?;
-    items.iter().map(SessionEntry::from_item).collect()
+    let read = |item| {
+        let entry = SessionEntry::from_item(item);
+        entry.inspect_err(|error| tracing::warn!(%error, "an entry among a user's sessions is no session")).ok()
+    };
+    Ok(items.iter().filter_map(read).collect())
 }
 
 fn after_all_sessions() -> String {

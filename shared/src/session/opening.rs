@@ -12,8 +12,10 @@ use crate::directory;
 use crate::identity::{FamilyId, Subject, Tenant};
 use crate::moment::{Moment, Timestamp};
 use crate::rotation::{RotationPolicy, family};
-use crate::store::item::{AccountStatus, Generation, Item, Opening, OpeningReceipt, SessionEntry, UserProfile};
-use crate::store::{Key, Meter, Opened, Store, StoreError, keys};
+use crate::store::item::{
+    AccountStatus, Generation, Item, Opening, OpeningReceipt, Project, ProjectStatus, SessionEntry, UserProfile,
+};
+use crate::store::{Checks, Key, Meter, Opened, Store, StoreError, keys};
 use crate::token::{Claims, TokenAuthority};
 
 /// What a caller names an opening by, as a digest: whatever its length, one size in a key, and never shown.
@@ -132,7 +134,7 @@ impl From<StoreError> for OpenOnceError {
 }
 
 /// Opens a session under a client token, or finds the one that it opened. One transaction: 8 WRU; a repeat reads 3 RRU
-/// more. With a cap, pattern 8 of the access patterns besides.
+/// more. In a project 2 WRU and 1 RRU more. With a cap, pattern 8 of the access patterns besides.
 ///
 /// # Errors
 /// [`OpenOnceError`]; nothing was written unless it is [`OpenError::Store`] with an unknown outcome, and then a repeat
@@ -153,7 +155,7 @@ pub async fn open_once<S: Store>(
     let until = family::until_session_ends(opening.entry.session_expires_at);
     let [first, entry] = opening.items(new);
     let items = [first, entry, receipt.to_item(client_token.receipt_key(&new.tenant, &new.subject), until)];
-    match store.open(&UserProfile::key(&new.tenant, &new.subject), &items, meter).await {
+    match put(new, &items, store, meter).await {
         Ok(opened) => match outcome(&opened) {
             Ok(()) => {
                 let claims = opening.claims(new, policy.authority);
@@ -174,15 +176,31 @@ pub async fn open_once<S: Store>(
     }
 }
 
-/// What a transaction that opens says of the user and of what stood already.
+/// The transaction that opens: the items, if the user is active and the project, where the tenant is one, not removed.
+pub(super) async fn put<S: Store>(
+    new: &NewSession,
+    items: &[Item],
+    store: &S,
+    meter: &Meter,
+) -> Result<Opened, StoreError> {
+    let (profile, project) = (UserProfile::key(&new.tenant, &new.subject), Project::key(&new.tenant));
+    store.open(Checks { active: &profile, active_if_any: project.as_ref() }, items, meter).await
+}
+
+/// What a transaction that opens says of the project, of the user and of what stood already. The project's comes first:
+/// in one that was removed nobody is told of its users.
 pub(super) fn outcome(opened: &Opened) -> Result<(), OpenError> {
     match opened {
         Opened::Stored => Ok(()),
+        Opened::Refused { closed: Some(project), .. } => {
+            Project::from_item(project)?;
+            Err(OpenError::ProjectRemoved)
+        }
         Opened::Refused { checked: Some(profile), .. } => {
             Err(OpenError::UserNotActive(UserProfile::from_item(profile)?.status))
         }
-        Opened::Refused { checked: None, standing: true } => Err(OpenError::Standing),
-        Opened::Refused { checked: None, standing: false } => Err(OpenError::NoSuchUser),
+        Opened::Refused { checked: None, closed: None, standing: true } => Err(OpenError::Standing),
+        Opened::Refused { checked: None, closed: None, standing: false } => Err(OpenError::NoSuchUser),
     }
 }
 
@@ -223,10 +241,17 @@ async fn repeat<S: Store>(
 ) -> Result<Option<Begun>, OpenOnceError> {
     let (tenant, subject) = (&new.tenant, &new.subject);
     let receipt_key = client_token.receipt_key(tenant, subject);
-    let (receipt, profile) =
-        tokio::join!(store.get(&receipt_key, true, meter), directory::profile(tenant, subject, true, store, meter),);
+    let (receipt, profile, project) = tokio::join!(
+        store.get(&receipt_key, true, meter),
+        directory::profile(tenant, subject, true, store, meter),
+        directory::project(tenant, store, meter),
+    );
     let Some(receipt) = receipt? else { return Ok(None) };
-    // A transaction that failed for an item that stood does not tell whether the user does.
+    // A transaction that another stood in the way of tells nothing of the project.
+    if project?.is_some_and(|project| project.status == ProjectStatus::Removed) {
+        return Err(OpenError::ProjectRemoved.into());
+    }
+    // And one that failed for an item that stood does not tell whether the user does.
     let profile = UserProfile::from_item(&profile?.ok_or(OpenError::NoSuchUser)?)?;
     if profile.status != AccountStatus::Active {
         return Err(OpenError::UserNotActive(profile.status).into());

@@ -25,7 +25,7 @@ use serde_json::Value as Json;
 
 use super::item::{ACTIVE, EXPIRES_AT, STATUS, TAT};
 use super::table::{KeyKind, TableDefinition};
-use super::{Charge, Charged, Item, Key, Meter, Opened, Put, Query, Replaced, Store, StoreError, Value};
+use super::{Charge, Charged, Checks, Item, Key, Meter, Opened, Put, Query, Replaced, Store, StoreError, Value};
 pub use crate::aws::Endpoint;
 use crate::aws::{self, Patience};
 use crate::moment::Timestamp;
@@ -247,21 +247,22 @@ impl Store for DynamoStore {
         output.item().map(|item| from_attributes(Some(item))).transpose()
     }
 
-    async fn open(&self, check: &Key, items: &[Item], meter: &Meter) -> Result<Opened, StoreError> {
-        let checked = ConditionCheck::builder()
-            .table_name(&self.table)
-            .set_key(Some(to_key(check)))
-            .condition_expression("#status = :active")
-            .expression_attribute_names("#status", STATUS)
-            .expression_attribute_values(":active", text(ACTIVE))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .build()
-            .map_err(build_error)?;
-        let mut request = self
-            .client
-            .transact_write_items()
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .transact_items(TransactWriteItem::builder().condition_check(checked).build());
+    async fn open(&self, checks: Checks<'_>, items: &[Item], meter: &Meter) -> Result<Opened, StoreError> {
+        let mut request = self.client.transact_write_items().return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let active = (checks.active, "#status = :active");
+        let active_if_any = checks.active_if_any.map(|key| (key, "attribute_not_exists(pk) OR #status = :active"));
+        for (key, condition) in std::iter::once(active).chain(active_if_any) {
+            let check = ConditionCheck::builder()
+                .table_name(&self.table)
+                .set_key(Some(to_key(key)))
+                .condition_expression(condition)
+                .expression_attribute_names("#status", STATUS)
+                .expression_attribute_values(":active", text(ACTIVE))
+                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+                .build()
+                .map_err(build_error)?;
+            request = request.transact_items(TransactWriteItem::builder().condition_check(check).build());
+        }
         for item in items {
             let put = PutRequest::builder()
                 .table_name(&self.table)
@@ -280,7 +281,7 @@ impl Store for DynamoStore {
                 Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
                     // Each item of a transaction is written twice, and charged so, also where the conditions fail.
                     cancelled.cancellation_reasons().iter().for_each(|_| meter.write(2.0 * FAILED_WRITE_UNITS));
-                    refused(cancelled.cancellation_reasons()).map_err(|error| meter.failed(error))
+                    refused(checks, cancelled.cancellation_reasons()).map_err(|error| meter.failed(error))
                 }
                 Some(_) | None => Err(meter.failed(classify(&error))),
             },
@@ -315,8 +316,9 @@ impl Store for DynamoStore {
 /// stay under 1 KB, so that is one unit.
 const FAILED_WRITE_UNITS: f64 = 1.0;
 
-/// Whether a cancelled transaction was refused by its conditions (a fact) or stood in another's way (an error).
-fn refused(reasons: &[CancellationReason]) -> Result<Opened, StoreError> {
+/// Whether a cancelled transaction was refused by its conditions (a fact) or stood in another's way (an error). There is a
+/// reason for each item, in the transaction's order.
+fn refused(checks: Checks<'_>, reasons: &[CancellationReason]) -> Result<Opened, StoreError> {
     const FAILED: Option<&str> = Some("ConditionalCheckFailed");
     let fine = |reason: &&CancellationReason| !matches!(reason.code(), None | Some("None" | "ConditionalCheckFailed"));
     if let Some(other) = reasons.iter().find(fine) {
@@ -327,12 +329,15 @@ fn refused(reasons: &[CancellationReason]) -> Result<Opened, StoreError> {
             _ => StoreError::Contended(code),
         });
     }
-    let check_failed = reasons.first().filter(|reason| reason.code() == FAILED);
-    let checked = match check_failed.and_then(CancellationReason::item) {
-        Some(item) if !item.is_empty() => Some(from_attributes(Some(item))?),
-        Some(_) | None => None,
+    let mut reasons = reasons.iter();
+    let mut failed_check = || {
+        let reason = reasons.next().filter(|reason| reason.code() == FAILED);
+        let item = reason.and_then(CancellationReason::item).filter(|item| !item.is_empty());
+        item.map(|item| from_attributes(Some(item))).transpose()
     };
-    Ok(Opened::Refused { checked, standing: reasons.iter().skip(1).any(|reason| reason.code() == FAILED) })
+    let checked = failed_check()?;
+    let closed = if checks.active_if_any.is_some() { failed_check()? } else { None };
+    Ok(Opened::Refused { checked, closed, standing: reasons.any(|reason| reason.code() == FAILED) })
 }
 
 /// What kind of failure an error is. Only the code and the service's message go into it: an error's `Debug` may carry

@@ -24,7 +24,7 @@ pub const RECEIPT_PREFIX: &str = "OPENED#";
 pub const MEMBERSHIP_PREFIX: &str = "ORG#";
 /// An organization's quota periods, by the day on which each began.
 pub const QUOTA_PREFIX: &str = "QUOTA#";
-/// A user's or an organization's own item.
+/// A user's, an organization's or a project's own item.
 pub const PROFILE: &str = "PROFILE";
 /// A user's password, as its hash.
 pub const PASSWORD: &str = "PASSWORD";
@@ -104,6 +104,12 @@ pub fn org(tenant: &Tenant, org: &OrgKey) -> String {
     format!("ORG#{}#{}", encoded(tenant.as_str()), encoded(org.as_str()))
 }
 
+/// The item collection of the project that a tenant is; none of a tenant that is a whole product.
+#[must_use]
+pub fn project(tenant: &Tenant) -> Option<String> {
+    tenant.project().map(|_| format!("PROJECT#{}", encoded(tenant.as_str())))
+}
+
 /// The sort key of a quota period that began on `day` (`2026-11-01`).
 #[must_use]
 pub fn quota(day: &str) -> String {
@@ -153,6 +159,12 @@ mod tests {
         for other in ["USER#uniqos#01JD0000000000000000000000", "FAMILY#uniqos", "FAMILY#uniqos#1", "FAMILY##1"] {
             assert_eq!(family_of(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn only_a_tenant_that_is_a_project_has_a_projects_key() {
+        assert_eq!(project(&Tenant::new("one:a.b-c_d").unwrap()).as_deref(), Some("PROJECT#one:a.b-c_d"));
+        assert_eq!(project(&Tenant::new("one").unwrap()), None);
     }
 
     #[test]

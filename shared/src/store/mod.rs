@@ -110,15 +110,34 @@ pub struct Query {
     pub limit: u16,
 }
 
+/// What opening a session asks of items that it does not change.
+#[derive(Clone, Copy, Debug)]
+pub struct Checks<'a> {
+    /// Must stand with `status` = `active`.
+    pub active: &'a Key,
+    /// Where one is named: must stand with `status` = `active`, or not at all.
+    pub active_if_any: Option<&'a Key>,
+}
+
+impl<'a> Checks<'a> {
+    /// Of one item, which must stand with `status` = `active`.
+    #[must_use]
+    pub const fn active(key: &'a Key) -> Self {
+        Self { active: key, active_if_any: None }
+    }
+}
+
 /// The outcome of opening a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Opened {
     /// All items stand.
     Stored,
-    /// The item that had to be there as described was not, or an item stood already; nothing was written.
+    /// An item that had to be there as described was not, or an item stood already; nothing was written.
     Refused {
-        /// The checked item as it stands, if it stands and its check failed.
+        /// What stands at [`Checks::active`], if anything does and its check failed.
         checked: Option<Item>,
+        /// What stands at [`Checks::active_if_any`], if its check failed.
+        closed: Option<Item>,
         /// Whether one of the items to put stood already.
         standing: bool,
     },
@@ -348,15 +367,15 @@ pub trait Store: Send + Sync {
         meter: &Meter,
     ) -> impl Future<Output = Result<Option<Item>, StoreError>> + Send;
 
-    /// Puts `items`, each of which must be absent, if the item at `check` stands with `status` = `active`.
+    /// Puts `items`, each of which must be absent, if the `checks` hold.
     fn open(
         &self,
-        check: &Key,
+        checks: Checks<'_>,
         items: &[Item],
         meter: &Meter,
     ) -> impl Future<Output = Result<Opened, StoreError>> + Send;
 
-    /// Replaces an item of the directory (users, organizations, quotas), whatever stood there. For tools only: no
+    /// Replaces an item of the directory (users, organizations, quotas, projects), whatever stood there. For tools only: no
     /// item of a family is ever replaced.
     fn replace(&self, item: &Item, meter: &Meter) -> impl Future<Output = Result<(), StoreError>> + Send {
         async { self.replace_if(None, item, meter).await.map(|_| ()) }

@@ -9,7 +9,7 @@ use rondo_shared::config::Reader;
 use rondo_shared::log::LogLine;
 use rondo_shared::moment::Moment;
 use rondo_shared::store::item::Item;
-use rondo_shared::store::{Charge, Charged, Key, Meter, Opened, Put, Query, Replaced, Store, StoreError};
+use rondo_shared::store::{Charge, Charged, Checks, Key, Meter, Opened, Put, Query, Replaced, Store, StoreError};
 use rondo_shared::wire::Event;
 use serde_json::Value;
 use tokio::runtime::Runtime;
@@ -55,7 +55,7 @@ impl Store for Down {
         self.fail()
     }
 
-    async fn open(&self, _: &Key, _: &[Item], _: &Meter) -> Result<Opened, StoreError> {
+    async fn open(&self, _: Checks<'_>, _: &[Item], _: &Meter) -> Result<Opened, StoreError> {
         self.fail()
     }
 

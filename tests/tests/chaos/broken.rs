@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use rondo_shared::store::{Charge, Charged, Item, Key, Meter, Opened, Put, Query, Replaced, Store, StoreError, keys};
+use rondo_shared::store::{
+    Charge, Charged, Checks, Item, Key, Meter, Opened, Put, Query, Replaced, Store, StoreError, keys,
+};
 
 /// Which obligation is broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,8 +97,8 @@ impl<S: Store> Store for Mutant<S> {
         self.store.get(key, consistent, meter).await
     }
 
-    async fn open(&self, check: &Key, items: &[Item], meter: &Meter) -> Result<Opened, StoreError> {
-        self.store.open(check, items, meter).await
+    async fn open(&self, checks: Checks<'_>, items: &[Item], meter: &Meter) -> Result<Opened, StoreError> {
+        self.store.open(checks, items, meter).await
     }
 
     async fn replace_if(&self, read: Option<&Item>, item: &Item, meter: &Meter) -> Result<Replaced, StoreError> {

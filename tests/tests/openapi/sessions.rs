@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use ::sessions::{App, configure, handle, response};
 use lambda_http::{Body, Response};
 use rondo_shared::store::dynamo::DynamoStore;
-use rondo_shared::store::item::AccountStatus;
+use rondo_shared::store::item::{AccountStatus, ProjectStatus};
 use rondo_tests::world::moment;
 use rondo_tests::{Fault, T0};
 use serde_json::{Value, json};
@@ -64,6 +64,8 @@ async fn sessions_are_answered_as_declared() {
     ask(&app, "POST", "/sessions", &opening("uniqos", "nobody", "one", None), 404).await;
     stage.put_user("uniqos", "user-2", AccountStatus::Suspended, |item| item).await;
     ask(&app, "POST", "/sessions", &opening("uniqos", "user-2", "one", None), 403).await;
+    stage.put_project("replyke:p2", ProjectStatus::Removed).await;
+    ask(&app, "POST", "/sessions", &opening("replyke:p2", USER, "one", None), 403).await;
 
     let owner = format!("tenant=replyke:p1&user={USER}");
     let revoking = json!({"tenant": "replyke:p1", "user": USER, "cause": "operator"}).to_string();

@@ -12,7 +12,7 @@ use rondo_shared::moment::Timestamp;
 use rondo_shared::rotation::RotationPolicy;
 use rondo_shared::session::{self, Issuing, NewSession};
 use rondo_shared::store::dynamo::DynamoStore;
-use rondo_shared::store::item::{AccountStatus, Cause, Seal, UserProfile};
+use rondo_shared::store::item::{AccountStatus, Cause, Project, ProjectStatus, Seal, UserProfile};
 use rondo_shared::store::{Item, Meter, Store as _};
 use rondo_shared::token::TokenAuthority;
 use rondo_shared::wire::Event;
@@ -54,6 +54,11 @@ impl Stage {
     pub async fn put_user(&self, tenant: &str, user: &str, status: AccountStatus, fill: impl FnOnce(Item) -> Item) {
         let profile = UserProfile { status, name: None, email: None };
         self.put(&fill(profile.to_item(&Tenant::new(tenant).unwrap(), &Subject::new(user).unwrap()))).await;
+    }
+
+    pub async fn put_project(&self, tenant: &str, status: ProjectStatus) {
+        let key = Project::key(&Tenant::new(tenant).unwrap()).unwrap();
+        self.put(&Project { status, name: None }.to_item(key)).await;
     }
 
     pub fn reader(&self, settings: &[(&str, &str)]) -> Reader {

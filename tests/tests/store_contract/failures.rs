@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rondo_shared::moment::Timestamp;
 use rondo_shared::store::item::{AccountStatus, TAT};
-use rondo_shared::store::{Charge, Charged, Item, Key, Meter, Opened, Put, Store, StoreError, Value};
+use rondo_shared::store::{Charge, Charged, Checks, Item, Key, Meter, Opened, Put, Store, StoreError, Value};
 use rondo_tests::world::moment;
 use rondo_tests::{Fault, Faults, Gate, T0, secs};
 
@@ -44,7 +44,7 @@ impl Place {
         match operation {
             "PutItem" => store.put_if_absent(&self.item(), &meter).await.map(drop),
             "UpdateItem" => store.charge(&self.key, CHARGE, T0.secs(), &meter).await.map(drop),
-            "TransactWriteItems" => store.open(&self.check, &[self.item()], &meter).await.map(drop),
+            "TransactWriteItems" => store.open(Checks::active(&self.check), &[self.item()], &meter).await.map(drop),
             "Query" => store.query(&all_of(&self.key.pk), &meter).await.map(drop),
             "GetItem" => store.get(&self.key, true, &meter).await.map(drop),
             "replace" => store.replace(&self.item(), &meter).await,
@@ -169,7 +169,7 @@ pub async fn an_open_whose_first_answer_is_lost_is_stored(stores: &impl Stores) 
         put_user(&store, &subject, AccountStatus::Active).await;
         let items = session_items(&subject, fresh_family(), &moment(T0));
         faults.queue("TransactWriteItems", fault);
-        let outcome = store.open(&profile_key(&subject), &items, &Meter::default()).await;
+        let outcome = store.open(Checks::active(&profile_key(&subject)), &items, &Meter::default()).await;
         assert_eq!(outcome, Ok(Opened::Stored), "the retry carries the first attempt's token");
         assert!(faults.all_happened());
         for item in &items {

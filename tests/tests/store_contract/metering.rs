@@ -7,9 +7,9 @@ use rondo_shared::moment::{Nonce, Timestamp};
 use rondo_shared::rotation::family::{client_hash, newest_two};
 use rondo_shared::session::LABEL_MAX_CHARS;
 use rondo_shared::store::item::{
-    AccountStatus, Cause, Evidence, Generation, Opening, ReissueNote, Seal, SessionEntry, UserProfile,
+    ACTIVE, AccountStatus, Cause, Evidence, Generation, Opening, ReissueNote, STATUS, Seal, SessionEntry, UserProfile,
 };
-use rondo_shared::store::{Charge, Charged, Item, Key, Meter, Opened, Put, Store, Usage, keys};
+use rondo_shared::store::{Charge, Charged, Checks, Item, Key, Meter, Opened, Put, Store, Usage, keys};
 use rondo_tests::world::moment;
 use rondo_tests::{Fault, T0, secs};
 
@@ -78,15 +78,39 @@ pub async fn a_strongly_consistent_read_costs_one_unit_and_any_other_half(stores
 pub async fn an_opened_session_costs_six_units(stores: &impl Stores) {
     let (store, subject) = (stores.store(), fresh_subject());
     put_user(&store, &subject, AccountStatus::Active).await;
+    let user = profile_key(&subject);
     let items = session_items(&subject, fresh_family(), &moment(T0));
     let meter = Meter::default();
-    assert_eq!(store.open(&profile_key(&subject), &items, &meter).await, Ok(Opened::Stored));
+    assert_eq!(store.open(Checks::active(&user), &items, &meter).await, Ok(Opened::Stored));
     assert_eq!(meter.usage(), cost(1, 0.0, 6.0));
 
     let meter = Meter::default();
-    let again = store.open(&profile_key(&subject), &items, &meter).await;
+    let again = store.open(Checks::active(&user), &items, &meter).await;
     assert!(matches!(again, Ok(Opened::Refused { .. })));
     assert_eq!(meter.usage(), cost(1, 0.0, 6.0));
+}
+
+/// Whether or not the item that need not stand does, and where its check fails.
+pub async fn a_session_opened_under_a_second_check_costs_two_units_more(stores: &impl Stores) {
+    let (store, subject, project) = (stores.store(), fresh_subject(), fresh_key());
+    put_user(&store, &subject, AccountStatus::Active).await;
+    let user = profile_key(&subject);
+    let checks = Checks { active: &user, active_if_any: Some(&project) };
+    let bare = Item::at(project.clone());
+    for (standing, opens) in [
+        (None, true),
+        (Some(bare.clone().text(STATUS, ACTIVE.to_owned())), true),
+        (Some(bare.text(STATUS, "removed".to_owned())), false),
+    ] {
+        if let Some(standing) = standing {
+            store.replace(&standing, &Meter::default()).await.unwrap();
+        }
+        let meter = Meter::default();
+        let items = session_items(&subject, fresh_family(), &moment(T0));
+        let outcome = store.open(checks, &items, &meter).await.unwrap();
+        assert_eq!(outcome == Opened::Stored, opens, "{outcome:?}");
+        assert_eq!(meter.usage(), cost(1, 0.0, 8.0));
+    }
 }
 
 pub async fn the_attempts_of_one_call_count_as_one(stores: &impl Stores) {
@@ -111,7 +135,7 @@ pub async fn a_call_that_fails_is_counted_too(stores: &impl Stores) {
     assert!(store.charge(&key, idle, T0.secs(), &meter).await.is_err());
     assert!(store.query(&all_of(&key.pk), &meter).await.is_err());
     assert!(store.get(&key, true, &meter).await.is_err());
-    assert!(store.open(&key, std::slice::from_ref(&item), &meter).await.is_err());
+    assert!(store.open(Checks::active(&key), std::slice::from_ref(&item), &meter).await.is_err());
     assert_eq!(meter.usage(), Usage { contended: 5, ..cost(5, 0.0, 0.0) });
     assert!(meter.usage().slowest_call_millis > 0.0);
 
@@ -197,7 +221,7 @@ pub async fn the_widest_items_of_a_family_cost_one_unit(stores: &impl Stores) {
     let subject = fresh_subject();
     put_user(&store, &subject, AccountStatus::Active).await;
     let (check, meter) = (UserProfile::key(&tenant(), &subject), Meter::default());
-    assert_eq!(store.open(&check, &[first, entry], &meter).await, Ok(Opened::Stored));
+    assert_eq!(store.open(Checks::active(&check), &[first, entry], &meter).await, Ok(Opened::Stored));
     assert_eq!(meter.usage(), cost(1, 0.0, 6.0));
 }
 

@@ -2,7 +2,7 @@
 
 use rondo_shared::identity::{FamilyId, Subject};
 use rondo_shared::store::item::AccountStatus;
-use rondo_shared::store::{Item, Key, Meter, Opened, Store, StoreError, keys};
+use rondo_shared::store::{Checks, Item, Key, Meter, Opened, Store, StoreError, keys};
 use rondo_tests::T0;
 use rondo_tests::world::moment;
 
@@ -12,7 +12,7 @@ use crate::{
 };
 
 async fn open<S: Store>(store: &S, subject: &Subject, items: &[Item]) -> Opened {
-    store.open(&profile_key(subject), items, &Meter::default()).await.unwrap()
+    store.open(Checks::active(&profile_key(subject)), items, &Meter::default()).await.unwrap()
 }
 
 async fn assert_none_stands<S: Store>(store: &S, items: &[Item]) {
@@ -25,7 +25,7 @@ pub async fn a_session_opens_for_an_active_user_only(stores: &impl Stores) {
     let (store, subject) = (stores.store(), fresh_subject());
     let items = session_items(&subject, fresh_family(), &moment(T0));
 
-    assert_eq!(open(&store, &subject, &items).await, Opened::Refused { checked: None, standing: false });
+    assert_eq!(open(&store, &subject, &items).await, Opened::Refused { checked: None, closed: None, standing: false });
     assert_none_stands(&store, &items).await;
 
     let no_status = Item::at(profile_key(&subject)).text("name", "of no status".to_owned());
@@ -37,7 +37,7 @@ pub async fn a_session_opens_for_an_active_user_only(stores: &impl Stores) {
     ];
     for user in inactive {
         store.replace(&user, &Meter::default()).await.unwrap();
-        let refused = Opened::Refused { checked: Some(user.clone()), standing: false };
+        let refused = Opened::Refused { checked: Some(user.clone()), closed: None, standing: false };
         assert_eq!(open(&store, &subject, &items).await, refused);
         assert_none_stands(&store, &items).await;
         assert_eq!(standing(&store, &user.key).await, Some(user));
@@ -50,6 +50,79 @@ pub async fn a_session_opens_for_an_active_user_only(stores: &impl Stores) {
     }
     let user = standing(&store, &profile_key(&subject)).await;
     assert_eq!(user, Some(profile(&subject, AccountStatus::Active)), "a check changed what it checked");
+}
+
+pub async fn a_session_opens_in_a_project_that_is_active_or_has_no_item(stores: &impl Stores) {
+    let (store, subject, project) = (stores.store(), fresh_subject(), fresh_key());
+    put_user(&store, &subject, AccountStatus::Active).await;
+    let user = profile_key(&subject);
+    let checks = Checks { active: &user, active_if_any: Some(&project) };
+    let open = async |items: &[Item]| store.open(checks, items, &Meter::default()).await.unwrap();
+    let with_status = |status: &str| Item::at(project.clone()).text("status", status.to_owned());
+
+    let items = session_items(&subject, fresh_family(), &moment(T0));
+    assert_eq!(open(&items).await, Opened::Stored, "without an item");
+    assert_eq!(standing(&store, &project).await, None, "a check wrote what it checked");
+
+    for closed in [with_status("removed"), with_status("Active"), Item::at(project.clone()).number("status", 1)] {
+        store.replace(&closed, &Meter::default()).await.unwrap();
+        let items = session_items(&subject, fresh_family(), &moment(T0));
+        let refused = Opened::Refused { checked: None, closed: Some(closed.clone()), standing: false };
+        assert_eq!(open(&items).await, refused);
+        assert_none_stands(&store, &items).await;
+        assert_eq!(standing(&store, &project).await, Some(closed));
+    }
+
+    // Each of several reasons is told.
+    let closed = with_status("removed");
+    store.replace(&closed, &Meter::default()).await.unwrap();
+    put_user(&store, &subject, AccountStatus::Suspended).await;
+    let items = session_items(&subject, fresh_family(), &moment(T0));
+    put(&store, &item_of(7, &items[1].key)).await;
+    let checked = Some(profile(&subject, AccountStatus::Suspended));
+    assert_eq!(open(&items).await, Opened::Refused { checked, closed: Some(closed), standing: true });
+    assert_none_stands(&store, &items[..1]).await;
+
+    store.replace(&with_status("active"), &Meter::default()).await.unwrap();
+    put_user(&store, &subject, AccountStatus::Active).await;
+    let items = session_items(&subject, fresh_family(), &moment(T0));
+    assert_eq!(open(&items).await, Opened::Stored);
+}
+
+/// As of a suspension: what the removal's own reading finds is all that was opened.
+pub async fn a_projects_removal_that_races_opens_leaves_no_session_behind_it(stores: &impl Stores) {
+    let store = stores.store();
+    for _ in 0..5 {
+        let (subject, project) = (fresh_subject(), fresh_key());
+        put_user(&store, &subject, AccountStatus::Active).await;
+        let listed = race(9, |racer| {
+            let (store, subject, project) = (store.clone(), subject.clone(), project.clone());
+            async move {
+                let removed = Item::at(project.clone()).text("status", "removed".to_owned());
+                if racer == 0 {
+                    replace(&store, &removed).await;
+                    return Some(sessions(&store, &subject).await);
+                }
+                let user = profile_key(&subject);
+                let checks = Checks { active: &user, active_if_any: Some(&project) };
+                for _ in 0..1_000 {
+                    let items = session_items(&subject, fresh_family(), &moment(T0));
+                    match store.open(checks, &items, &Meter::default()).await {
+                        Ok(Opened::Stored) => {}
+                        Ok(Opened::Refused { closed, .. }) => {
+                            assert_eq!(closed, Some(removed));
+                            break;
+                        }
+                        Err(error) => assert!(matches!(error, StoreError::Contended(_)), "{error}"),
+                    }
+                }
+                None
+            }
+        })
+        .await;
+        let at_removal = listed.into_iter().flatten().next().unwrap();
+        assert_eq!(at_removal, sessions(&store, &subject).await, "a session was opened after the removal");
+    }
 }
 
 pub async fn nothing_is_opened_where_an_item_stands_already(stores: &impl Stores) {
@@ -88,7 +161,7 @@ pub async fn of_16_racing_opens_of_one_family_one_is_stored(stores: &impl Stores
         let attempts: Vec<_> = (0..16).map(|_| session_items(&subject, family, &moment(T0))).collect();
         let outcomes = race(16, |racer| {
             let (store, check, items) = (store.clone(), profile_key(&subject), attempts[racer].clone());
-            async move { store.open(&check, &items, &Meter::default()).await }
+            async move { store.open(Checks::active(&check), &items, &Meter::default()).await }
         })
         .await;
         let winners: Vec<_> = (0..16).filter(|&racer| outcomes[racer] == Ok(Opened::Stored)).collect();
@@ -145,7 +218,7 @@ pub async fn a_suspension_that_races_opens_leaves_no_session_behind_it(stores: &
         }
         let late = session_items(&subject, fresh_family(), &moment(T0));
         let suspended = profile(&subject, AccountStatus::Suspended);
-        let refused = Opened::Refused { checked: Some(suspended), standing: false };
+        let refused = Opened::Refused { checked: Some(suspended), closed: None, standing: false };
         assert_eq!(open(&store, &subject, &late).await, refused);
         assert_none_stands(&store, &late).await;
     }
@@ -156,10 +229,11 @@ async fn open_until_refused<S: Store>(store: &S, subject: &Subject, most: usize)
     while opened.len() < most {
         let family = fresh_family();
         let items = session_items(subject, family, &moment(T0));
-        match store.open(&profile_key(subject), &items, &Meter::default()).await {
+        match store.open(Checks::active(&profile_key(subject)), &items, &Meter::default()).await {
             Ok(Opened::Stored) => opened.push(family),
-            Ok(Opened::Refused { checked, standing }) => {
-                assert_eq!((checked, standing), (Some(profile(subject, AccountStatus::Suspended)), false));
+            Ok(Opened::Refused { checked, closed, standing }) => {
+                let suspended = Some(profile(subject, AccountStatus::Suspended));
+                assert_eq!((checked, closed, standing), (suspended, None, false));
                 break;
             }
             Err(error) => assert!(matches!(error, StoreError::Contended(_)), "{error}"),
@@ -169,9 +243,12 @@ async fn open_until_refused<S: Store>(store: &S, subject: &Subject, most: usize)
 }
 
 async fn suspend<S: Store>(store: &S, subject: &Subject) {
-    let suspended = profile(subject, AccountStatus::Suspended);
+    replace(store, &profile(subject, AccountStatus::Suspended)).await;
+}
+
+async fn replace<S: Store>(store: &S, item: &Item) {
     for _ in 0..100 {
-        match store.replace(&suspended, &Meter::default()).await {
+        match store.replace(item, &Meter::default()).await {
             Ok(()) => return,
             Err(error) => assert!(matches!(error, StoreError::Contended(_)), "{error}"),
         }

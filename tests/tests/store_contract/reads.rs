@@ -2,7 +2,7 @@
 
 use rondo_shared::rotation::family::newest_two;
 use rondo_shared::store::item::{AccountStatus, TAT};
-use rondo_shared::store::{Charge, Item, Key, Meter, Opened, Query, Store as _, Value, keys};
+use rondo_shared::store::{Charge, Checks, Item, Key, Meter, Opened, Query, Store as _, Value, keys};
 use rondo_tests::{T0, secs};
 
 use crate::{
@@ -42,7 +42,7 @@ pub async fn a_read_begun_after_any_other_write_was_acknowledged_sees_it(stores:
 
         let family = fresh_family();
         let items = session_items(&subject, family, &rondo_tests::world::moment(T0));
-        assert_eq!(writer.open(&profile_key(&subject), &items, &meter).await, Ok(Opened::Stored));
+        assert_eq!(writer.open(Checks::active(&profile_key(&subject)), &items, &meter).await, Ok(Opened::Stored));
         for item in &items {
             assert_eq!(standing(&reader, &item.key).await.as_ref(), Some(item), "an opened session");
         }

@@ -29,7 +29,7 @@ use rondo_shared::log::LogLine;
 use rondo_shared::moment::Timestamp;
 use rondo_shared::session::{self, Issuing, NewSession};
 use rondo_shared::store::dynamo::DynamoStore;
-use rondo_shared::store::item::{AccountStatus, Cause, UserProfile};
+use rondo_shared::store::item::{AccountStatus, Cause, Project, ProjectStatus, UserProfile};
 use rondo_shared::store::{Item, Meter, Store as _};
 use rondo_shared::wire::Event;
 use rondo_tests::dynamo::{TABLE, plain_http};
@@ -152,6 +152,13 @@ impl World {
     pub async fn put_user_of(&self, project: &str, user: &str, fill: impl FnOnce(Item) -> Item) {
         let profile = UserProfile { status: AccountStatus::Active, name: None, email: None };
         let item = fill(profile.to_item(&tenant(project).unwrap(), &Subject::new(user).unwrap()));
+        self.store().replace(&item, &Meter::default()).await.unwrap();
+    }
+
+    /// Puts a project's own item.
+    pub async fn put_project(&self, project: &str, status: ProjectStatus) {
+        let key = Project::key(&tenant(project).unwrap()).unwrap();
+        let item = Project { status, name: Some("Forum".to_owned()) }.to_item(key);
         self.store().replace(&item, &Meter::default()).await.unwrap();
     }
 

@@ -11,7 +11,7 @@ use rondo_shared::identity::{Subject, Tenant};
 use rondo_shared::log::LogLine;
 use rondo_shared::moment::Timestamp;
 use rondo_shared::store::dynamo::DynamoStore;
-use rondo_shared::store::item::{AccountStatus, UserProfile};
+use rondo_shared::store::item::{AccountStatus, Project, ProjectStatus, UserProfile};
 use rondo_shared::store::{Meter, Store as _};
 use rondo_shared::wire::Event;
 use rondo_tests::dynamo::{TABLE, plain_http};
@@ -81,6 +81,12 @@ impl Backend {
     pub async fn put_user(&self, tenant: &str, user: &str, status: AccountStatus) {
         let profile = UserProfile { status, name: None, email: None };
         let item = profile.to_item(&Tenant::new(tenant).unwrap(), &Subject::new(user).unwrap());
+        self.store().replace(&item, &Meter::default()).await.unwrap();
+    }
+
+    pub async fn put_project(&self, tenant: &str, status: ProjectStatus) {
+        let key = Project::key(&Tenant::new(tenant).unwrap()).unwrap();
+        let item = Project { status, name: None }.to_item(key);
         self.store().replace(&item, &Meter::default()).await.unwrap();
     }
 

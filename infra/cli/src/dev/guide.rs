@@ -131,6 +131,7 @@ but the cookie jar's
   rondo family show {family}     what happened to the header's session
   rondo family show -                            the same, by a token on standard input
   rondo user show {USER} --tenant replyke:{DEMO_PROJECT}     what is known of a user
+  rondo project remove {DEMO_PROJECT}                     nothing of the project is refreshed; project put {DEMO_PROJECT} --status active
   rondo demo                                     each product's story, played over HTTP; --product elastic
   rondo dev --grace-secs 3                       other grace windows
 where `rondo` is `cargo run -q --bin rondo --`; Ctrl-C ends everything"

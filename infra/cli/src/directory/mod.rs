@@ -1,4 +1,4 @@
-//! The directory: users, their organizations, organizations and quotas; one file per noun.
+//! The directory: users, their organizations, organizations and quotas, projects; one file per noun.
 //!
 //! What is not given stays as it is, attributes that this tool knows nothing of included: a team's own system may keep
 //! more on an item. What was read is what is replaced: a change by somebody else in between, a suspension say, refuses
@@ -7,6 +7,7 @@
 pub mod attributes;
 pub mod member;
 pub mod org;
+pub mod project;
 pub mod quota;
 pub mod user;
 
@@ -49,7 +50,7 @@ async fn replace(
     if is_done { Ok(()) } else { Err(Failure::Changed { what: named.0, name: named.1.to_owned() }) }
 }
 
-/// Longest name of a user or an organization, in bytes: for any that a person has or gives.
+/// Longest name of a user, an organization or a project, in bytes: for any that a person has or gives.
 pub const DISPLAY_NAME_MAX_BYTES: usize = 128;
 /// Longest e-mail address, in bytes (RFC 5321 §4.5.3.1.3, without the brackets).
 pub const EMAIL_MAX_BYTES: usize = 254;
@@ -84,7 +85,9 @@ mod tests {
     use rondo_shared::identity::{NAME_MAX_BYTES, OrgKey, Subject, TENANT_MAX_BYTES, Tenant};
     use rondo_shared::moment::Timestamp;
     use rondo_shared::store::Key;
-    use rondo_shared::store::item::{AccountStatus, Membership, Quota, UserProfile, org_item, tombstone};
+    use rondo_shared::store::item::{
+        AccountStatus, Membership, Project, ProjectStatus, Quota, UserProfile, org_item, tombstone,
+    };
 
     fn key() -> Key {
         Key { pk: "USER#t#u".to_owned(), sk: "PROFILE".to_owned() }
@@ -116,6 +119,10 @@ mod tests {
             relationships_limit: i64::MAX,
             resets_at: Timestamp::from_millis(i64::MAX),
         };
+        // The longest tenant that is a project.
+        let project = Tenant::new(format!("t:{}", "p".repeat(TENANT_MAX_BYTES - 2))).unwrap();
+        let project = Project { status: ProjectStatus::Removed, name: Some(name.clone()) }
+            .to_item(Project::key(&project).unwrap());
         let password = Password::new("p".repeat(PASSWORD_MAX_BYTES)).unwrap();
         let credential = elastic_refresh::password::credential(&password, [255; 16]).unwrap();
         for item in [
@@ -123,6 +130,7 @@ mod tests {
             org_item(&tenant, &org, &name),
             quota.to_item(&tenant, &org, "2026-11-01"),
             credential.to_item(&tenant, &subject),
+            project,
         ] {
             assert!(item.size_bytes() < 1024, "{} bytes at {}", item.size_bytes(), item.key.sk);
         }

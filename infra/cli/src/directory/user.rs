@@ -3,7 +3,7 @@
 use std::io::{BufRead, Read as _};
 
 use clap::{Args, Subcommand};
-use elastic_refresh::password;
+use elastic_refresh::password::{self, StoredHash};
 use elastic_refresh::request::{PASSWORD_MAX_BYTES, Password};
 use rondo_shared::directory;
 use rondo_shared::identity::{FamilyId, Subject, Tenant};
@@ -12,7 +12,7 @@ use rondo_shared::session;
 use rondo_shared::store::item::{
     AccountStatus, Cause, Credential, Membership, STATUS, Seal, UserProfile, is_tombstone, tombstone,
 };
-use rondo_shared::store::{Item, Meter, Store as _};
+use rondo_shared::store::{Item, Meter, Store as _, StoreError};
 use serde_json::{Value, json};
 
 use super::attributes::{self, Source};
@@ -31,7 +31,8 @@ pub enum UserCommand {
     ///
     /// What is not given stays as it is; a new user is active. Suspending a user ends all of the user's sessions.
     Put(PutArguments),
-    /// Show a user.
+    /// Show a user, and what of the user's items cannot be read: by such a password or profile nobody signs in, and no log
+    /// line tells it from a wrong password.
     Show(UserArguments),
     /// Remove a user: end all sessions, and leave nothing but a mark that the user was removed.
     ///
@@ -209,7 +210,9 @@ async fn show(arguments: &UserArguments, target: &Target) -> Result<Report, Fail
     let (tenant, store, meter) = (&tenant.tenant, target.store(), Meter::default());
     let item = directory::profile(tenant, user, true, store, &meter).await?;
     let item = item.ok_or_else(|| absent("user", &user.as_str(), target))?;
-    let has_password = store.get(&Credential::key(tenant, user), true, &meter).await?.is_some();
+    let credential = store.get(&Credential::key(tenant, user), true, &meter).await?;
+    let has_password = credential.is_some();
+    let unreadable = unreadable(&item, credential.as_ref());
     let orgs = directory::memberships(tenant, user, store, &meter).await?;
     let orgs: Vec<&str> = orgs.iter().map(|membership| membership.org.as_str()).collect();
     let attributes = attributes::shown(&item);
@@ -218,8 +221,22 @@ async fn show(arguments: &UserArguments, target: &Target) -> Result<Report, Fail
     facts.extend(attributes.iter().map(|(name, value)| (name.as_str(), Some(told(value)))));
     facts.push(("password", has_password.then(|| "set".to_owned())));
     facts.push(("organizations", (!orgs.is_empty()).then(|| orgs.join(", "))));
-    let json = json!({"user": user, "attributes": attributes, "has_password": has_password, "organizations": orgs});
+    facts.extend(unreadable.iter().map(|what| ("unreadable", Some(what.clone()))));
+    let json = json!({
+        "user": user,
+        "attributes": attributes,
+        "has_password": has_password,
+        "organizations": orgs,
+        "unreadable": unreadable,
+    });
     Ok(Report::new(pairs(&facts), json))
+}
+
+/// What of a user's items the functions cannot read, without what they hold.
+fn unreadable(profile: &Item, credential: Option<&Item>) -> Vec<String> {
+    let hash = |item| Credential::from_item(item).and_then(|credential| StoredHash::read(&credential));
+    let errors = [UserProfile::from_item(profile).err(), credential.and_then(|item| hash(item).err())];
+    errors.iter().flatten().map(StoreError::to_string).collect()
 }
 
 /// The tombstone first, as a suspension's status; what else is known of the user then goes, and a repeat finishes what was
@@ -243,8 +260,8 @@ async fn remove(arguments: &UserArguments, target: &Target) -> Result<Report, Fa
     Ok(done(user, &removed, false, &ended))
 }
 
-/// What is put in place of a removed user's password: the hash of one that nobody knows. An item without a hash would
-/// have the function answer otherwise than for a user who never was.
+/// What is put in place of a removed user's password: the hash of one that nobody knows. An item without a hash would be
+/// shown as one that cannot be read.
 fn nobodys_credential() -> Result<Credential, Failure> {
     let drawn = Moment::read()?.gid;
     let password = Password::new(drawn.as_str().to_owned());

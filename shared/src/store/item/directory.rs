@@ -1,4 +1,5 @@
-//! The items of the directory: users and their passwords, organizations and quotas. A team's own system may write them.
+//! The items of the directory: users and their passwords, organizations and quotas, projects. A team's own system may
+//! write them.
 
 use super::{ACTIVE, EXPIRES_AT, Fields, Item, STATUS, Value};
 use crate::identity::{OrgKey, Subject, Tenant};
@@ -190,6 +191,72 @@ pub fn org_item(tenant: &Tenant, org: &OrgKey, name: &str) -> Item {
     Item::at(org_key(tenant, org)).text("name", name.to_owned())
 }
 
+/// A project of a product whose projects are apart. Its item is optional: a project without one is there as soon as it
+/// has a user. An item names it, and closes it where it says that it was removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Project {
+    /// Whether sessions may be opened and refreshed in it.
+    pub status: ProjectStatus,
+    /// What to call it.
+    pub name: Option<String>,
+}
+
+/// Whether a project is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProjectStatus {
+    /// It is.
+    Active,
+    /// It was removed: no session is opened or refreshed in it.
+    Removed,
+}
+
+impl ProjectStatus {
+    /// As items spell it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => ACTIVE,
+            Self::Removed => "removed",
+        }
+    }
+}
+
+impl std::str::FromStr for ProjectStatus {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        [Self::Active, Self::Removed].into_iter().find(|s| s.as_str() == text).ok_or(())
+    }
+}
+
+impl Project {
+    const KIND: &str = "project";
+
+    /// Where a project's item stands; none of a tenant that is a whole product.
+    #[must_use]
+    pub fn key(tenant: &Tenant) -> Option<Key> {
+        keys::project(tenant).map(|pk| Key { pk, sk: keys::PROFILE.to_owned() })
+    }
+
+    /// As the item at `key`.
+    #[must_use]
+    pub fn to_item(&self, key: Key) -> Item {
+        Item::at(key).text(STATUS, self.status.as_str().to_owned()).text("name", self.name.clone())
+    }
+
+    /// From the project's item.
+    ///
+    /// # Errors
+    /// [`StoreError::Malformed`] where the status is missing or unknown, or an attribute is of another form: whether such
+    /// a project is open, nobody can tell.
+    pub fn from_item(item: &Item) -> Result<Self, StoreError> {
+        let fields = Fields { kind: Self::KIND, item };
+        Ok(Self {
+            status: fields.text(STATUS)?.parse().map_err(|()| fields.malformed("status is unknown"))?,
+            name: fields.text_if_any("name")?.map(str::to_owned),
+        })
+    }
+}
+
 /// What is put in place of an item of the directory that is to go, since nothing is deleted: it says so, names nobody,
 /// and is left to TTL at once.
 #[must_use]
@@ -263,6 +330,19 @@ mod tests {
         assert!(is_tombstone(&tombstone) && tombstone.key == item.key);
         assert_eq!(tombstone.attributes.get(EXPIRES_AT), Some(&Value::N(5)));
         assert!(!tombstone.attributes.contains_key("name"));
+    }
+
+    #[test]
+    fn a_project_reads_back_as_it_was_written_and_any_other_status_is_malformed() {
+        let key = Project::key(&Tenant::new("one:p").unwrap()).unwrap();
+        for status in [ProjectStatus::Active, ProjectStatus::Removed] {
+            let written = Project { status, name: Some("Forum".to_owned()) };
+            assert_eq!(Project::from_item(&written.to_item(key.clone())).unwrap(), written);
+        }
+        let bare = Item::at(key);
+        for item in [bare.clone(), bare.clone().text(STATUS, "suspended".to_owned()), bare.number(STATUS, 1)] {
+            assert!(Project::from_item(&item).unwrap_err().to_string().contains("status"));
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The items of a family, and a session's entry in its user's collection.
 
+use std::time::Duration;
+
 use super::{EXPIRES_AT, Fields, Item, with_client};
 use crate::identity::{Client, FamilyId, OrgKey, Subject, Tenant};
 use crate::moment::{Nonce, Timestamp};
@@ -250,6 +252,10 @@ impl ReissueNote {
     }
 }
 
+/// No session is configured to last longer: the upper bound of the functions' `…_ABSOLUTE_SECS`. When one ends of which
+/// nobody can tell; a seal that stands too long does no harm.
+pub const SESSION_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// A session in its user's collection, written with generation 0 and never changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionEntry {
@@ -276,18 +282,23 @@ impl SessionEntry {
             .number(EXPIRES_AT, expires_at_secs)
     }
 
-    /// From the user's item.
+    /// From the user's item, of whatever form its attributes are: no broken one may keep a session from being listed and
+    /// ended. What cannot be read is as the key has it: a family's name holds the time at which it was opened, and none
+    /// lasts longer than [`SESSION_MAX`].
     ///
     /// # Errors
-    /// [`StoreError::Malformed`] where an attribute is missing or of another form.
+    /// [`StoreError::Malformed`] where not even the key names a family.
     pub fn from_item(item: &Item) -> Result<Self, StoreError> {
         let fields = Fields { kind: Self::KIND, item };
         let family = item.key.sk.strip_prefix(keys::SESSION_PREFIX).unwrap_or_default();
+        let family: FamilyId = fields.parsed("sk", family)?;
+        let at = |name| fields.number(name).ok();
         Ok(Self {
-            family: fields.parsed("sk", family)?,
-            opened_at: Timestamp::from_millis(fields.number("opened_at")?),
-            session_expires_at: Timestamp::from_secs(fields.number("session_expires_at")?),
-            label: fields.text_if_any("label")?.map(str::to_owned),
+            family,
+            opened_at: at("opened_at").map_or_else(|| family.opened_at(), Timestamp::from_millis),
+            session_expires_at: at("session_expires_at")
+                .map_or_else(|| family.opened_at().plus(SESSION_MAX), Timestamp::from_secs),
+            label: fields.text_if_any("label").ok().flatten().map(str::to_owned),
         })
     }
 }

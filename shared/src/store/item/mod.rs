@@ -11,15 +11,16 @@ use super::StoreError;
 use super::keys::Key;
 use crate::identity::Client;
 pub use directory::{
-    AccountStatus, Credential, Membership, Quota, UserProfile, is_tombstone, org_item, org_key, tombstone,
+    AccountStatus, Credential, Membership, Project, ProjectStatus, Quota, UserProfile, is_tombstone, org_item, org_key,
+    tombstone,
 };
-pub use family::{Cause, Evidence, Generation, Opening, OpeningReceipt, ReissueNote, Seal, SessionEntry};
+pub use family::{Cause, Evidence, Generation, Opening, OpeningReceipt, ReissueNote, SESSION_MAX, Seal, SessionEntry};
 
 /// The attribute by which DynamoDB deletes items some time after they expired, in epoch seconds.
 pub const EXPIRES_AT: &str = "expires_at";
 /// The attribute of a rate bucket that holds its theoretical arrival time, in epoch milliseconds.
 pub const TAT: &str = "tat";
-/// The attribute that a transaction checks before it opens a session.
+/// The attribute that a transaction checks, of a user and of a project, before it opens a session.
 pub const STATUS: &str = "status";
 /// The value of [`STATUS`] that lets sessions be opened.
 pub const ACTIVE: &str = "active";
