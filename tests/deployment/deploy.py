@@ -21,6 +21,7 @@ from cloud import TOOLS, Cloud, part, until
 from products import PRODUCTS, Dreadnode, Elastic, Replyke, Uniqos
 from template import ROOT, Template
 
+from told import Listener
 STACK, TABLE = "rondo-dev", "rondo-dev"
 SAM = TOOLS / "sam/bin/sam"
 RONDO = ROOT / "target/debug/rondo"
@@ -91,6 +92,8 @@ class Deployment:
         (stack,) = self.cloud.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
         self.outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
         self.cloud.api_id = self.outputs["ApiId"]
+        # The families of which a replay was the end, and those that a backend ended.
+        self.ended, self.revoked = set(), set()
 
     def resources(self):
         """What stands there is what the template says, also where the emulator is silent about what it leaves out."""
@@ -222,18 +225,31 @@ class Deployment:
                 try:
                     getattr(database, operation)(TableName=TABLE, **given)
                 except botocore.exceptions.ClientError as error:
+        equal(client.present(first, agent="another").status, 200, f"{name}: a retry within the window by another client")
                     equal(error.response["Error"]["Code"], "AccessDeniedException", f"{name}: {operation}")
                 else:
                     raise AssertionError(f"{name} may {operation}")
         print(f"{', '.join(DENIED)}: denied to {len(self.functions)} functions", flush=True)
+        self.ended.add((product.tenant, client.family))
 
     def credentials_of(self, function):
         """A session of the function's role. Lambda alone may assume it, so this one is the emulator's root's."""
         role = self.functions[function]["Role"]
         given = self.cloud.client("sts").assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
         return given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"]
+        self.revoked.add((product.tenant, other.family))
 
     def publish_keys(self):
+    def every_story(self):
+        """What happens is told: also what happened while there was nobody to tell."""
+        listener = Listener(self.cloud, self.functions)
+        with listener.deaf(self.logged):
+            self.story(PRODUCTS[0])
+        for product in PRODUCTS[1:]:
+            self.story(product)
+        listener.has_told(self.ended, self.revoked, TABLE)
+        listener.unreadable(self.outputs["UntoldEventsQueueUrl"], TABLE)
+
         """Publishes the next keys, and has them be as old as they have to be before they sign."""
         place = ("--secret", self.outputs["KeyringArn"])
         self.rondo("keys", "publish", *place)
@@ -379,8 +395,7 @@ def stories(cloud):
         deployment.people()
         deployment.backends_alone()
     with part("every product"):
-        for product in PRODUCTS:
-            deployment.story(product)
+        deployment.every_story()
         deployment.passwords()
         deployment.lacking()
     with part("update under load"):
