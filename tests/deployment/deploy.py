@@ -18,7 +18,8 @@ from pathlib import Path
 
 import botocore.exceptions
 from cloud import TOOLS, Cloud, part, until
-from products import PRODUCTS, Dreadnode, Elastic, Replyke, Uniqos
+from products import PRODUCTS, Dreadnode, Elastic, Replyke, Uniqos, key_of
+from rotation import Rotation
 from template import ROOT, Template
 
 from told import Listener
@@ -256,17 +257,29 @@ class Deployment:
         refused = self.cloud.run(RONDO, "keys", "promote", *place, fails=True)
         if "has not reached every verifier" not in refused:
             raise AssertionError(f"keys that nobody knows yet were not refused for that: {refused}")
-        secrets = self.cloud.client("secretsmanager")
-        ring = json.loads(secrets.get_secret_value(SecretId=place[1])["SecretString"])
-        for product in ring["products"].values():
-            for key in (*product["signing"], *product["mac"]):
-                key["published_at"] = "2026-01-01T00:00:00Z"
-        secrets.put_secret_value(SecretId=place[1], SecretString=json.dumps(ring))
+        rotation.age("next", "published_at")
+        return rotation
+
+    def forget_keys(self, rotation, clients, access_token):
+        """What was issued before the rotation is good after it, until the keys that made it are forgotten: then they have
+        outlived it."""
+        rotation.does_nothing()
+        published = {key["kid"] for key in self.cloud.call("GET", "/.well-known/jwks.json").json()["keys"]}
+        equal(key_of(access_token) in published, True, "that the key of an access token is published")
+        for client in clients:
+            equal(client.refresh().status, 200, f"{client.tenant}: a token from before the rotation")
+        rotation.age("retired", "retired_at")
+        rotation.run("active")
+        for client in clients:
+            equal(client.refresh().status, 200, f"{client.tenant}: a refresh after the old keys were forgotten")
+        print("keys published, promoted and forgotten by the schedule's function: no token suffered", flush=True)
 
     def update_under_load(self):
         """Clients refresh without a pause while the stack is updated and its keys are rotated: none is refused, none gets
         an error."""
-        self.publish_keys()
+        idle = [self.open(product, "idle") for product in PRODUCTS]
+        access_token = idle[PRODUCTS.index(Uniqos)].refresh().json()["access_token"]
+        rotation = self.publish_keys()
         clients = [self.open(product, f"load {n}") for product in PRODUCTS for n in range(2)]
         answers, stopped, updated = [], threading.Event(), threading.Event()
 
@@ -284,7 +297,7 @@ class Deployment:
             self.deploy(UniqosAccessTokenSecs=901, DreadnodeAccessTokenSecs=901, ElasticTokenSecs=3601,
                         ReplykeAccessTokenSecs=1801)
             # All instances know the next keys by now. Those of the second update read that they sign.
-            self.rondo("keys", "promote", "--secret", self.outputs["KeyringArn"])
+            rotation.run("active", "retired")
             self.deploy(UniqosAccessTokenSecs=902, DreadnodeAccessTokenSecs=902, ElasticTokenSecs=3602,
                         ReplykeAccessTokenSecs=1802)
             updated.set()
@@ -345,6 +358,7 @@ class Deployment:
         """The stack goes; the table, with what is in it, and the keyring stay."""
         client = self.open(Uniqos, "kept")
         formation = self.cloud.client("cloudformation")
+        self.forget_keys(rotation, idle, access_token)
         formation.delete_stack(StackName=STACK)
         formation.get_waiter("stack_delete_complete").wait(StackName=STACK, WaiterConfig={"Delay": 1})
         equal(self.cloud.client("lambda").list_functions()["Functions"], [], "the functions after the deletion")
