@@ -12,7 +12,6 @@ import json
 import os
 import pathlib
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,10 +21,9 @@ import schemathesis
 from schemathesis.cli import schemathesis as schemathesis_command
 
 FOLDER = pathlib.Path(__file__).resolve().parent
-ROOT = FOLDER.parent.parent
-# A cold build of every function takes many minutes; a warm start takes seconds.
-READY_WITHIN_SECS = 30 * 60
-ENDED_WITHIN_SECS = 30
+sys.path.insert(0, str(FOLDER.parents[1] / "tests/clients"))
+from local import ROOT, RONDO, LocalStack  # noqa: E402  (shared with the clients' scenes)
+
 # Far below the shortest grace window that is set below: a rotated token is sent again and again, as a retry.
 SESSION_SECS = 20
 
@@ -73,7 +71,6 @@ FRAMING_HEADERS = {"connection", "content-length", "expect", "host", "te", "trai
 class Run:
     """What the hooks below need to know of the run, and what they have seen."""
 
-    rondo = ROOT / "target/debug/rondo"
     document = ""
     tokens = []
     opened_at = float("-inf")
@@ -112,7 +109,7 @@ def is_negative(case):
 
 
 def open_session(product):
-    arguments = [Run.rondo, "session", "open", "--json", "--product", product, "--user", USER]
+    arguments = [RONDO, "session", "open", "--json", "--product", product, "--user", USER]
     return json.loads(subprocess.run(arguments, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout)["refresh_token"]
 
 
@@ -219,55 +216,6 @@ def hold(name, url, arguments):
     return findings
 
 
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-class Stack:
-    """The local stack, in memory and on free ports, in a session of processes of its own."""
-
-    def __init__(self):
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.log = tempfile.NamedTemporaryFile(mode="w+", prefix="rondo-api-", suffix=".log")
-
-    def __enter__(self):
-        command = [Run.rondo, "dev", "--memory", "--port", str(self.port), "--db-port", str(free_port())]
-        self.process = subprocess.Popen(
-            command, cwd=ROOT, env={**os.environ, **SETTINGS}, stdout=self.log, stderr=self.log, start_new_session=True
-        )
-        deadline = time.monotonic() + READY_WITHIN_SECS
-        while "the local stack is ready" not in self.logged():
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                self.end()
-                sys.exit(f"{self.logged()}\nthe local stack did not come up; what it said stands above")
-            time.sleep(0.2)
-        return self
-
-    def __exit__(self, *_):
-        self.end()
-
-    def logged(self):
-        return pathlib.Path(self.log.name).read_text(errors="replace")
-
-    def end(self):
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(ENDED_WITHIN_SECS)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
-    def remains(self):
-        """What of it still runs."""
-        listed = subprocess.run(["ps", "-A", "-o", "sid=,pid=,args="], check=True, stdout=subprocess.PIPE, text=True)
-        processes = (line.split(None, 2) for line in listed.stdout.splitlines())
-        return [f"still running: {pid} {what}" for sid, pid, what in processes if int(sid) == self.process.pid]
-
-
 def told_to_end(number, _):
     """Ends what runs, be it schemathesis, which would have the next document follow; the stack ends with it."""
     Run.ended_by = number
@@ -288,7 +236,7 @@ def main():
         signal.signal(number, told_to_end)
     subprocess.run(["cargo", "build", "--quiet", "--locked", "--bin", "rondo"], cwd=ROOT, check=True)
     findings = []
-    with Stack() as stack:
+    with LocalStack(SETTINGS) as stack:
         for name in arguments.documents or names:
             findings += hold(name, stack.url, arguments)
             if Run.ended_by:

@@ -4,24 +4,14 @@ the operator with `rondo`, and a backend that opens sessions."""
 import contextlib
 import json
 import os
-import pathlib
-import signal
-import socket
 import subprocess
-import sys
-import tempfile
-import time
 import uuid
 
+from local import ROOT, RONDO, LocalStack
 from proxy import Proxy
 from report import equal, hold
 from wire import Server
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-RONDO = ROOT / "target/debug/rondo"
-# A cold build of every function takes many minutes; a warm start takes seconds.
-READY_WITHIN_SECS = 30 * 60
-ENDED_WITHIN_SECS = 30
 # Whom the local stack has to begin with, and in which project of a product that has projects.
 USER = "demo"
 ORG = "acme"
@@ -30,60 +20,20 @@ PROJECT = "demo"
 PASSWORD = "let-me-in"
 
 
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-class Stack:
-    """The local stack, in memory and on free ports, in a session of processes of its own."""
+class Stack(LocalStack):
+    """The local stack, with a proxy before its store."""
 
     def __init__(self, settings, concurrency):
-        self.settings, self.concurrency = settings, concurrency
-        self.log = tempfile.NamedTemporaryFile(mode="w+", prefix="rondo-clients-", suffix=".log")
+        super().__init__(settings)
+        self.concurrency, self.server = concurrency, Server(self.port)
+        self.proxy = Proxy(self.db_port)
 
-    def __enter__(self):
-        port, db_port = free_port(), free_port()
-        self.server = Server(port)
-        self.proxy = Proxy(db_port)
-        command = [RONDO, "dev", "--memory", "--port", str(port), "--db-port", str(db_port)]
-        command += ["--store-url", self.proxy.url, "--concurrency", str(self.concurrency)]
-        self.process = subprocess.Popen(
-            command, cwd=ROOT, env={**os.environ, **self.settings}, stdout=self.log, stderr=self.log, start_new_session=True
-        )
-        try:
-            deadline = time.monotonic() + READY_WITHIN_SECS
-            while "the local stack is ready" not in self.logged():
-                if self.process.poll() is not None or time.monotonic() > deadline:
-                    sys.exit(f"{self.logged()}\nthe local stack did not come up; what it said stands above")
-                time.sleep(0.1)
-        except BaseException:
-            self.end()
-            raise
-        return self
-
-    def __exit__(self, *_):
-        self.end()
-
-    def logged(self):
-        return pathlib.Path(self.log.name).read_text(errors="replace")
+    def more(self):
+        return ["--store-url", self.proxy.url, "--concurrency", str(self.concurrency)]
 
     def end(self):
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(ENDED_WITHIN_SECS)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        super().end()
         self.proxy.end()
-
-    def remains(self):
-        """What of it still runs."""
-        listed = subprocess.run(["ps", "-A", "-o", "sid=,pid=,args="], check=True, stdout=subprocess.PIPE, text=True)
-        processes = (line.split(None, 2) for line in listed.stdout.splitlines())
-        return [f"still running: {pid} {what}" for sid, pid, what in processes if int(sid) == self.process.pid]
 
 
 class Operator:

@@ -52,6 +52,8 @@ class Cloud:
         self.log = open(folder / "emulator.log", "wb")
         self.process = None
         self.api_id = None
+        # Every refresh token that a client was given.
+        self.tokens = set()
 
     def start(self):
         # Functions inherit this environment: it has to be a clean one. Without BIND_HOST it listens to the network.

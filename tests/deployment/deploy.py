@@ -18,8 +18,10 @@ from pathlib import Path
 
 import botocore.exceptions
 from cloud import TOOLS, Cloud, part, until
-from products import PRODUCTS, Dreadnode, Elastic, Replyke, Uniqos
+from products import PRODUCTS, Dreadnode, Elastic, Replyke, Uniqos, key_of
+from rotation import Rotation
 from template import ROOT, Template
+from told import Listener
 
 STACK, TABLE = "rondo-dev", "rondo-dev"
 SAM = TOOLS / "sam/bin/sam"
@@ -35,10 +37,17 @@ SETTINGS = {
     # The load below is one user's, from one address.
     "UniqosRateLimit": 1000, "ReplykeRateLimit": 1000, "ReplykeRatePeriodSecs": 1,
 }
-# What an action that no function has would do: with each function's own role, on the real table.
-DENIED = {
-    "delete_item": {"Key": {"pk": {"S": "FAMILY#uniqos#1"}, "sk": {"S": "SEAL"}}},
-    "scan": {},
+# What no parameter may be, and what CloudFormation then says.
+BAD_PARAMETERS = {
+    "UniqosGraceSecs": ("61", "60"),
+    "UniqosAllowedOrigins": ("https://app.example.com/path", "without a path"),
+}
+# A table that is none of ours.
+OTHER_TABLE = {
+    "TableName": "of-another-schema", "BillingMode": "PAY_PER_REQUEST",
+    "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+    "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+    "StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"},
 }
 
 
@@ -83,6 +92,8 @@ def build():
 class Deployment:
     def __init__(self, cloud):
         self.cloud, self.outputs, self.backend = cloud, {}, None
+        # The families of which a replay was the end, and those that a backend ended.
+        self.ended, self.revoked = set(), set()
 
     def deploy(self, **changed):
         settings = " ".join(f"{name}={value}" for name, value in {**SETTINGS, **changed}.items())
@@ -130,6 +141,24 @@ class Deployment:
             equal(function["Runtime"], "provided.al2023", "the runtime")
             equal(kept[function["LoggingConfig"]["LogGroup"]], 7, f"{function['FunctionName']}'s log's days")
 
+    def bad_parameters(self):
+        """A bad value is refused at its parameter, before anything is touched."""
+        formation = self.cloud.client("cloudformation")
+        (stack,) = formation.describe_stacks(StackName=STACK)["Stacks"]
+        kept = [{"ParameterKey": one["ParameterKey"], "UsePreviousValue": True} for one in stack["Parameters"]
+                if one["ParameterKey"] not in BAD_PARAMETERS]
+        for name, (value, told) in BAD_PARAMETERS.items():
+            others = [{"ParameterKey": other, "UsePreviousValue": True} for other in BAD_PARAMETERS if other != name]
+            given = [*kept, *others, {"ParameterKey": name, "ParameterValue": value}]
+            try:
+                formation.create_change_set(StackName=STACK, ChangeSetName="bad", UsePreviousTemplate=True, Parameters=given,
+                                            Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"])
+            except botocore.exceptions.ClientError as error:
+                said = error.response["Error"]["Message"]
+                equal((name in said, told in said), (True, True), f"that {name} and {told!r} are named in {said!r}")
+            else:
+                raise AssertionError(f"{name}={value} is not refused")
+
     def logged(self, function, text):
         group = self.functions[function]["LoggingConfig"]["LogGroup"]
         events = self.cloud.client("logs").filter_log_events(logGroupName=group)["events"]
@@ -137,16 +166,18 @@ class Deployment:
 
     def without_keys(self):
         """A deployment without keys says so, in one log line that names what to do, and drops nobody's token."""
-        def ask():
-            return self.cloud.call("POST", Uniqos.path, headers={"Cookie": "uniqos_refresh=a.b.c"})
+        def ask(product):
+            return self.cloud.call("POST", product.path, **product.request("a.b.c"))
 
-        answer = ask()
-        equal((answer.status, answer.cookies), (500, []), "the answer of a function without keys")
-        until(lambda: self.logged("UniqosRefresh", "rondo keys init"), "a log line that names `rondo keys init`")
+        for product in PRODUCTS:
+            answer = ask(product)
+            equal((answer.status, answer.cookies), (product.broken, []), f"{product.tenant}: an answer without keys")
+            until(lambda: self.logged(f"{product.__name__}Refresh", "rondo keys init"),
+                  f"{product.tenant}: a log line that names `rondo keys init`")
         self.rondo("keys", "init", "--secret", self.outputs["KeyringArn"])
         equal(self.cloud.call("GET", "/.well-known/jwks.json").status, 200, "the keys' status, once they are there")
         # An instance that stands looks for them once a second.
-        until(lambda: ask().status == 422, "the function to find the keys")
+        until(lambda: ask(Uniqos).status == 422, "the function to find the keys")
 
     def rondo(self, *command, given=None):
         return self.cloud.run(RONDO, *command, given=given)
@@ -194,17 +225,30 @@ class Deployment:
         if first == second:
             raise AssertionError(f"{name}: a refresh did not rotate")
         equal(client.present(first).status, 200, f"{name}: a retry within the window")
+        equal(client.present(first, agent="another").status, 200, f"{name}: a retry within the window by another client")
         equal(client.refresh().status, 200, f"{name}: a refresh by the new token")
         time.sleep(GRACE_SECS + 0.2)
         equal(client.present(first).status, product.refused, f"{name}: a replay past the window")
         equal(client.refresh().status, product.refused, f"{name}: the newest token after a replay")
+        self.ended.add((product.tenant, client.family))
         other = self.open(product, "revoked")
         equal(other.refresh().status, 200, f"{name}: a refresh before the revocation")
         query = f"?tenant={product.tenant.replace(':', '%3A')}&user={USER}"
         revoked = self.cloud.signed("DELETE", f"/sessions/{other.family}{query}", self.backend)
         equal(revoked.status, 200, f"{name}: the revocation ({revoked})")
         equal(other.refresh().status, product.refused, f"{name}: a refresh after the revocation")
+        self.revoked.add((product.tenant, other.family))
         print(f"{name}: refreshed, rotated, replayed, revoked", flush=True)
+
+    def every_story(self):
+        """What happens is told: also what happened while there was nobody to tell."""
+        listener = Listener(self.cloud, self.functions)
+        with listener.deaf(self.logged):
+            self.story(PRODUCTS[0])
+        for product in PRODUCTS[1:]:
+            self.story(product)
+        listener.has_told(self.ended, self.revoked, TABLE)
+        listener.unreadable(self.outputs["UntoldEventsQueueUrl"], TABLE)
 
     def passwords(self):
         equal(Elastic.sign_in(self.cloud, USER, "another").status, 401, "a wrong password's status")
@@ -215,17 +259,29 @@ class Deployment:
 
     def lacking(self):
         """What a role lacks is denied, to the very credentials that the function runs with."""
+        seal = {"pk": {"S": "FAMILY#uniqos#1"}, "sk": {"S": "SEAL"}}
         for name in self.functions:
-            keys = self.credentials_of(name)
-            database = self.cloud.client_of("dynamodb", keys)
-            for operation, given in DENIED.items():
-                try:
-                    getattr(database, operation)(TableName=TABLE, **given)
-                except botocore.exceptions.ClientError as error:
-                    equal(error.response["Error"]["Code"], "AccessDeniedException", f"{name}: {operation}")
-                else:
-                    raise AssertionError(f"{name} may {operation}")
-        print(f"{', '.join(DENIED)}: denied to {len(self.functions)} functions", flush=True)
+            database, secrets = (self.cloud.client_of(service, self.credentials_of(name))
+                                 for service in ("dynamodb", "secretsmanager"))
+            self.denied(name, database.delete_item, TableName=TABLE, Key=seal)
+            self.denied(name, database.scan, TableName=TABLE)
+            if name != "KeyRotation":
+                self.denied(name, secrets.put_secret_value, SecretId=self.outputs["KeyringArn"], SecretString="{}")
+        # Its own keys are its own: what is denied is so for the key, not for the credentials.
+        database = self.cloud.client_of("dynamodb", self.credentials_of("UniqosRefresh"))
+        asked = {"TableName": TABLE, "KeyConditionExpression": "pk = :pk"}
+        database.query(**asked, ExpressionAttributeValues={":pk": {"S": "FAMILY#uniqos#1"}})
+        self.denied("UniqosRefresh", database.query, **asked, ExpressionAttributeValues={":pk": {"S": "FAMILY#elastic#1"}})
+        print(f"deletes, scans, edits of the keyring: denied to {len(self.functions)} functions, as another's keys are",
+              flush=True)
+
+    def denied(self, function, call, **given):
+        try:
+            call(**given)
+        except botocore.exceptions.ClientError as error:
+            equal(error.response["Error"]["Code"], "AccessDeniedException", f"{function}: {call.__name__}")
+        else:
+            raise AssertionError(f"{function} may {call.__name__}")
 
     def credentials_of(self, function):
         """A session of the function's role. Lambda alone may assume it, so this one is the emulator's root's."""
@@ -234,23 +290,39 @@ class Deployment:
         return given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"]
 
     def publish_keys(self):
-        """Publishes the next keys, and has them be as old as they have to be before they sign."""
-        place = ("--secret", self.outputs["KeyringArn"])
-        self.rondo("keys", "publish", *place)
-        refused = self.cloud.run(RONDO, "keys", "promote", *place, fails=True)
+        """Has the next keys published by the function, and be as old as they have to be before they sign."""
+        rotation = Rotation(self.cloud, self.functions["KeyRotation"], self.outputs["KeyringArn"])
+        rotation.scheduled()
+        rotation.does_nothing()
+        rotation.age("active", "published_at", "promoted_at")
+        rotation.run("active", "next")
+        rotation.does_nothing()
+        refused = self.cloud.run(RONDO, "keys", "promote", "--secret", self.outputs["KeyringArn"], fails=True)
         if "has not reached every verifier" not in refused:
             raise AssertionError(f"keys that nobody knows yet were not refused for that: {refused}")
-        secrets = self.cloud.client("secretsmanager")
-        ring = json.loads(secrets.get_secret_value(SecretId=place[1])["SecretString"])
-        for product in ring["products"].values():
-            for key in (*product["signing"], *product["mac"]):
-                key["published_at"] = "2026-01-01T00:00:00Z"
-        secrets.put_secret_value(SecretId=place[1], SecretString=json.dumps(ring))
+        rotation.age("next", "published_at")
+        return rotation
+
+    def forget_keys(self, rotation, clients, access_token):
+        """What was issued before the rotation is good after it, until the keys that made it are forgotten: then they have
+        outlived it."""
+        rotation.does_nothing()
+        published = {key["kid"] for key in self.cloud.call("GET", "/.well-known/jwks.json").json()["keys"]}
+        equal(key_of(access_token) in published, True, "that the key of an access token is published")
+        for client in clients:
+            equal(client.refresh().status, 200, f"{client.tenant}: a token from before the rotation")
+        rotation.age("retired", "retired_at")
+        rotation.run("active")
+        for client in clients:
+            equal(client.refresh().status, 200, f"{client.tenant}: a refresh after the old keys were forgotten")
+        print("keys published, promoted and forgotten by the schedule's function: no token suffered", flush=True)
 
     def update_under_load(self):
         """Clients refresh without a pause while the stack is updated and its keys are rotated: none is refused, none gets
         an error."""
-        self.publish_keys()
+        idle = [self.open(product, "idle") for product in PRODUCTS]
+        access_token = idle[PRODUCTS.index(Uniqos)].refresh().json()["access_token"]
+        rotation = self.publish_keys()
         clients = [self.open(product, f"load {n}") for product in PRODUCTS for n in range(2)]
         answers, stopped, updated = [], threading.Event(), threading.Event()
 
@@ -268,7 +340,7 @@ class Deployment:
             self.deploy(UniqosAccessTokenSecs=901, DreadnodeAccessTokenSecs=901, ElasticTokenSecs=3601,
                         ReplykeAccessTokenSecs=1801)
             # All instances know the next keys by now. Those of the second update read that they sign.
-            self.rondo("keys", "promote", "--secret", self.outputs["KeyringArn"])
+            rotation.run("active", "retired")
             self.deploy(UniqosAccessTokenSecs=902, DreadnodeAccessTokenSecs=902, ElasticTokenSecs=3602,
                         ReplykeAccessTokenSecs=1802)
             updated.set()
@@ -286,6 +358,7 @@ class Deployment:
             raise AssertionError("the new key signs nothing")
         print(f"{len(answers)} refreshes, {sum(after for *_, after in answers)} of them after two updates and a rotation of "
               "keys; none failed", flush=True)
+        self.forget_keys(rotation, idle, access_token)
 
     def fronts(self):
         """The same sessions, through whatever may stand in front."""
@@ -327,24 +400,37 @@ class Deployment:
 
     def delete(self):
         """The stack goes; the table, with what is in it, and the keyring stay."""
-        client = self.open(Uniqos, "kept")
+        clients = [self.open(product, "kept") for product in PRODUCTS]
         formation = self.cloud.client("cloudformation")
         formation.delete_stack(StackName=STACK)
         formation.get_waiter("stack_delete_complete").wait(StackName=STACK, WaiterConfig={"Delay": 1})
         equal(self.cloud.client("lambda").list_functions()["Functions"], [], "the functions after the deletion")
-        shown = self.rondo("--aws", "--table", TABLE, "session", "show", client.family)
-        if client.family not in shown:
+        shown = self.rondo("--aws", "--table", TABLE, "session", "show", clients[0].family)
+        if clients[0].family not in shown:
             raise AssertionError("the table lost a session")
         keyring = self.cloud.client("secretsmanager").get_secret_value(SecretId=self.outputs["KeyringArn"])
         if "uniqos" not in keyring["SecretString"]:
             raise AssertionError("the keyring is gone")
-        self.again(client)
+        kept = {f"Existing{name}": self.outputs[name] for name in ("TableArn", "TableStreamArn", "KeyringArn")}
+        self.over_another_table(clients)
+        self.again(clients, kept)
 
-    def again(self, client):
-        """Another stack takes up where the one before left off."""
-        self.deploy(ExistingTableArn=self.outputs["TableArn"], ExistingTableStreamArn=self.outputs["TableStreamArn"],
+    def over_another_table(self, clients):
+        """A table of another schema is told at the start, in one log line that names what to do, and drops nobody's token."""
+        table = self.cloud.client("dynamodb").create_table(**OTHER_TABLE)["TableDescription"]
+        self.deploy(ExistingTableArn=table["TableArn"], ExistingTableStreamArn=table["LatestStreamArn"],
                     ExistingKeyringArn=self.outputs["KeyringArn"])
-        equal(client.refresh().status, 200, "a refresh of a session that outlived its stack")
+        for client in clients:
+            answer, function = client.refresh(), f"{type(client).__name__}Refresh"
+            equal((answer.status, answer.cookies), (client.broken, []), f"{client.tenant}: an answer over another's table")
+            until(lambda: self.logged(function, "TABLE_NAME must name one of the keys pk and sk"),
+                  f"{client.tenant}: a log line that tells what table is needed")
+
+    def again(self, clients, kept):
+        """Another stack takes up where the one before left off."""
+        self.deploy(**kept)
+        for client in clients:
+            equal(client.refresh().status, 200, f"{client.tenant}: a refresh of a session that outlived its stack")
 
 
 def main():
@@ -374,13 +460,13 @@ def stories(cloud):
         cloud.start()
         deployment.deploy()
         deployment.resources()
+        deployment.bad_parameters()
     with part("keys and people"):
         deployment.without_keys()
         deployment.people()
         deployment.backends_alone()
     with part("every product"):
-        for product in PRODUCTS:
-            deployment.story(product)
+        deployment.every_story()
         deployment.passwords()
         deployment.lacking()
     with part("update under load"):

@@ -4,8 +4,9 @@ ministack is silent about what it leaves out of a template. What this stack need
 wrapping its CloudFormation handlers: the routes in an HTTP API's `Body` (what SAM's `HttpApi` events become), a REST API's
 methods that take any and those that IAM authorizes, the spelling of CORS keys, a table's expiry, recovery and
 protection, alarms over expressions, and secrets, which a template refers to by ARN and which have no value until they get
-one. A request to DynamoDB is told apart by its leading keys, so that the conditions on them hold; and an
-instance that is replaced finishes what it is at, as Lambda has it.
+one. A request to DynamoDB is told apart by its leading keys, and one to EventBridge by its sources, so that the conditions on
+them hold; a batch of a stream of which a record failed is brought again; and an instance that is replaced finishes what it is
+at, as Lambda has it.
 `deploy.py` asserts the results after the deployment, so that a version which opens a gap is noticed.
 """
 
@@ -16,7 +17,7 @@ import time
 
 from ministack.app import main
 from ministack.core import iam_actions, iam_evaluator, lambda_runtime
-from ministack.services import apigateway, apigateway_v1, dynamodb, secretsmanager
+from ministack.services import apigateway, apigateway_v1, dynamodb, lambda_svc, secretsmanager
 from ministack.services.cloudformation import provisioners
 
 HANDLERS = provisioners._RESOURCE_HANDLERS
@@ -167,6 +168,14 @@ def request_context(body, context=iam_actions.dynamodb_service_context):
     return {**context(body), **({"dynamodb:LeadingKeys": keys} if keys else {})}
 
 
+def tag_context(service, action, body, *given, context=iam_actions.request_tag_context):
+    """What every request says of itself, and what a call of EventBridge says: the sources of its events."""
+    found = context(service, action, body, *given)
+    if action != "events:PutEvents":
+        return found
+    return {**found, "events:source": [entry["Source"] for entry in json.loads(body)["Entries"]]}
+
+
 def transaction_checks(action, body, *place, checks=iam_actions.dynamodb_transaction_checks):
     """Each item of a transaction is allowed or denied for itself, with its own key."""
     found = []
@@ -191,6 +200,19 @@ def alarm_record(name, props, record=provisioners._cw_metric_alarm_record):
     return record(name, props)
 
 
+def execute(function, event, run=lambda_svc._execute_function):
+    """A batch of a stream of which the function reports a record as failed is brought again, whole: which Lambda may do too."""
+    result = run(function, event)
+    batch = event.get("Records") if isinstance(event, dict) else None
+    if not batch or batch[0].get("eventSource") != "aws:dynamodb" or result.get("error"):
+        return result
+    body = result.get("body")
+    answer = json.loads(body) if isinstance(body, (str, bytes)) else body
+    if not (answer or {}).get("batchItemFailures"):
+        return result
+    return {**result, "error": True, "body": {"errorType": "BatchItemFailures", "errorMessage": "records failed"}}
+
+
 def end_when_idle(workers, end=lambda_runtime.kill_workers):
     def drain(worker, until):
         while worker.in_use and time.monotonic() < until:
@@ -203,7 +225,9 @@ def end_when_idle(workers, end=lambda_runtime.kill_workers):
 
 lambda_runtime.kill_workers = end_when_idle
 provisioners._cw_metric_alarm_record = alarm_record
+lambda_svc._execute_function = execute
 iam_actions.dynamodb_service_context = request_context
+iam_actions.request_tag_context = tag_context
 iam_actions.dynamodb_transaction_checks = transaction_checks
 iam_evaluator.enforce = enforce
 SECRET.update(create=create_secret, update=update_secret, delete=delete_secret)

@@ -4,22 +4,33 @@ import base64
 import json
 
 
+def key_of(token):
+    """The key that signed a token."""
+    header = token.split(".")[0]
+    return json.loads(base64.urlsafe_b64decode(header + "=" * (-len(header) % 4)))["kid"]
+
+
 class Client:
     """A client of one product: what it holds, and what it does with an answer."""
 
     tenant = path = grace = org = None
-    refused = 401
+    # What it answers to a token that is no good any more, and over a table or a keyring that is of no use.
+    refused, broken = 401, 500
 
     def __init__(self, cloud, opened):
         self.cloud, self.family, self.token = cloud, opened["session"]["family"], opened["refresh_token"]
+        cloud.tokens.add(self.token)
 
     def key(self):
         """The key that signed what it holds."""
-        header = self.token.split(".")[0]
-        return json.loads(base64.urlsafe_b64decode(header + "=" * (-len(header) % 4)))["kid"]
+        return key_of(self.token)
 
-    def present(self, token):
-        return self.cloud.call("POST", self.path, **self.request(token))
+    def present(self, token, agent="test"):
+        given = self.request(token)
+        answer = self.cloud.call("POST", self.path, **{**given, "headers": {**given.get("headers", {}), "User-Agent": agent}})
+        if answer.status == 200:
+            self.cloud.tokens.add(self.next(answer) or token)
+        return answer
 
     def refresh(self):
         """Presents what it holds, and holds from then on what it got."""
@@ -32,7 +43,8 @@ class Client:
 class Uniqos(Client):
     tenant, path, org, grace = "uniqos", "/v1/auth/refresh", "acme", "UniqosGraceSecs"
 
-    def request(self, token):
+    @staticmethod
+    def request(token):
         return {"headers": {"Cookie": f"uniqos_refresh={token}"}}
 
     def next(self, answer):
@@ -42,7 +54,8 @@ class Uniqos(Client):
 class Dreadnode(Client):
     tenant, path, org, grace = "dreadnode", "/api/v1/auth/refresh", "acme", "DreadnodeGraceSecs"
 
-    def request(self, token):
+    @staticmethod
+    def request(token):
         return {"body": {"refresh_token": token}}
 
     def next(self, answer):
@@ -51,8 +64,10 @@ class Dreadnode(Client):
 
 class Elastic(Client):
     tenant, path, grace = "elastic", "/api/v1/users/auth/_refresh", "ElasticGraceSecs"
+    broken = 502
 
-    def request(self, token):
+    @staticmethod
+    def request(token):
         return {"headers": {"Authorization": f"Bearer {token}"}}
 
     def next(self, answer):
@@ -68,7 +83,8 @@ class Replyke(Client):
     tenant, path, grace = "replyke:p-1", "/api/v6/p-1/auth/request-new-access-token", "ReplykeGraceSecs"
     refused = 403
 
-    def request(self, token):
+    @staticmethod
+    def request(token):
         return {"headers": {"Cookie": f"replyke-refresh-jwt={token}"}}
 
     def next(self, answer):

@@ -93,7 +93,8 @@ class Template:
         if name in PSEUDO:
             return PSEUDO[name]
         if name in self.parameters:
-            return self.parameters[name]
+            value = self.parameters[name]
+            return value.split(",") if self.source["Parameters"][name]["Type"] == "CommaDelimitedList" else value
         kind = self.template["Resources"][name]["Type"]
         properties = self.template["Resources"][name].get("Properties", {})
         if kind == "AWS::SecretsManager::Secret":

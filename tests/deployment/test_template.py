@@ -202,6 +202,25 @@ class Functions(unittest.TestCase):
             self.assertEqual(by_iam, path.startswith("/sessions"), path)
 
 
+class Alarms(unittest.TestCase):
+    def watched(self, template):
+        """The functions whose errors set off the alarm, and the metrics that its expression adds up."""
+        alarm = template.stack("Observability").of_type("AWS::CloudWatch::Alarm")["FunctionErrors"]
+        metrics = {metric["Id"]: metric for metric in alarm["Metrics"]}
+        (added,) = [metric["Expression"] for metric in metrics.values() if metric.get("ReturnData", True)]
+        named = re.findall(r"\w+", added.removeprefix("SUM"))
+        named += [name for one in named for name in re.findall(r"[a-z]\w*", metrics[one].get("Expression", ""))]
+        self.assertEqual(sorted([*named, "all"]), sorted(metrics))
+        stats = [metric["MetricStat"]["Metric"] for metric in metrics.values() if "MetricStat" in metric]
+        self.assertEqual({(stat["Namespace"], stat["MetricName"]) for stat in stats}, {("AWS/Lambda", "Errors")})
+        return sorted(dimension["Value"] for stat in stats for dimension in stat["Dimensions"])
+
+    def test_every_function_that_ends_without_an_answer_sets_off_an_alarm(self):
+        for template in (Template(), Template(KeyRotationDays="90")):
+            self.assertEqual(self.watched(template), sorted(template.of_type("AWS::Lambda::Function")))
+        self.assertIn("KeyRotation", self.watched(Template(KeyRotationDays="90")))
+
+
 class Fronts(unittest.TestCase):
     """What may stand in front of the functions."""
 
