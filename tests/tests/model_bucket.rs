@@ -18,7 +18,12 @@ use std::time::{Duration, Instant};
 use rondo_shared::limit::{Allowance, gcra};
 use rondo_shared::moment::Timestamp;
 use rondo_shared::store::Charge;
-use stateright::{Checker, HasDiscoveries, Model, Property};
+use stateright::{Checker, Model, Property};
+
+#[path = "model/search.rs"]
+mod search;
+
+use search::counterexample;
 
 /// A tick of the clock, and the time in which one request comes back.
 const TICK_MILLIS: i64 = 1_000;
@@ -191,17 +196,6 @@ impl Bucket {
         }
     }
 
-    /// The shortest way to break a promise, if there is one.
-    fn counterexample(&self) -> Option<(&'static str, Vec<Step>)> {
-        // Depth by depth: within one, the checker tells the last that it comes upon.
-        (1..40).find_map(|depth| {
-            let checker = self.clone().checker().threads(1).target_max_depth(depth);
-            let done = checker.finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
-            let found = done.discoveries().into_iter().filter(|(name, _)| [NEVER_MORE, NEVER_LESS].contains(name));
-            found.map(|(name, path)| (name, path.into_actions())).min_by_key(|(name, steps)| (steps.len(), *name))
-        })
-    }
-
     fn holds_over_every_interval(&self, state: &State) -> bool {
         let admitted = &state.admitted;
         (0..admitted.len()).all(|first| {
@@ -368,7 +362,7 @@ fn every_mutation_of_the_bucket_is_caught() {
     for (mutation, promise, length) in mutants {
         let swift = mutation != Mutation::JudgedByItsBeginning;
         let bucket = Bucket { mutation: Some(mutation), swift, ..Bucket::new(2, 5, 3, false) };
-        let found = bucket.counterexample().map(|(promise, steps)| (promise, steps.len()));
+        let found = counterexample(&bucket).map(|(promise, steps)| (promise, steps.len()));
         println!("{mutation:?} | {} | {}", found.map_or("none", |f| f.0), found.map_or(0, |f| f.1));
         if found != Some((promise, length)) {
             missed.push((mutation, found));

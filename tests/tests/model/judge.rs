@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rondo_shared::identity::Client;
 use rondo_shared::moment::{Nonce, Timestamp};
-use rondo_shared::rotation::family::{EXPIRY_SLACK, generation_expires_at};
+use rondo_shared::rotation::family::{EXPIRY_SLACK, generation_expires_at, until_session_ends};
 use rondo_shared::rotation::policy::Amnesty;
 use rondo_shared::rotation::{Decision, Facts, Grace, RotationPolicy, Slot, decide};
 use rondo_shared::store::item::{Cause, Generation, Seal};
@@ -33,26 +33,46 @@ pub enum Mutation {
     RemembersTheUnwritten,
     /// An amnesty forgives used successors too: the slot is taken for the newest.
     AmnestyOfTheUsed,
+    /// A reissue is of the slot, not of the live generation.
+    ReissuesTheSlot,
+    /// That another client is involved is told of whoever put the slot alone.
+    NotesTheSlotsClientAlone,
+    /// A reissue is answered though nobody knows whether its note stands.
+    AnswersWithoutItsNote,
+    /// A slot put by a clock that is ahead counts as older than any window.
+    NegativeAgeIsOld,
+    /// The slack of `expires_at` is less than clocks differ.
+    SlackUnderSkew,
+    /// A seal expires with the token that brought it about, not with its session.
+    SealExpiresWithItsToken,
 }
 
 /// How decisions are made in one configuration.
 #[derive(Clone, Copy, Debug)]
 pub struct Judge {
     pub policy: RotationPolicy,
+    pub session_ends: Tick,
     pub mutation: Option<Mutation>,
 }
 
-const SESSION_ENDS: Tick = 200;
+/// Longer than any clock here.
+const NEVER_ENDS: Tick = 200;
 
 impl Judge {
     pub const fn new(grace: Grace, idle: Tick) -> Self {
         let policy =
             RotationPolicy { grace, idle: Duration::from_secs(idle as u64), absolute: Duration::ZERO, amnesty: None };
-        Self { policy, mutation: None }
+        Self { policy, session_ends: NEVER_ENDS, mutation: None }
     }
 
     pub fn mutated(&self, mutation: Mutation) -> bool {
         self.mutation == Some(mutation)
+    }
+
+    /// The same for a session that ends then.
+    pub const fn until(mut self, session_ends: Tick) -> Self {
+        self.session_ends = session_ends;
+        self
     }
 
     /// The same with an amnesty for successors minted at `from` or later, and before `to`.
@@ -74,20 +94,33 @@ impl Judge {
         }
     }
 
-    /// The generation that opens the family.
-    pub fn opening(&self) -> Gen {
-        self.gen_put(0, 0, None, 0, Party::Victim)
+    /// How long a token is good, in ticks.
+    pub fn idle(&self) -> Tick {
+        self.policy.idle.as_secs() as Tick
+    }
+
+    /// The generation that opens the family, by an instance whose clock is ahead by so much.
+    pub fn opening(&self, ahead: Tick) -> Gen {
+        self.gen_put(0, 0, None, (ahead, 0), Party::Victim)
+    }
+
+    /// The `expires_at` of a seal, without its slack; `token` is what its request presented, if a request puts it.
+    pub fn seal_expires_at(&self, token: Option<Token>) -> Tick {
+        let early = token.filter(|_| self.mutated(Mutation::SealExpiresWithItsToken));
+        let shipped = until_session_ends(at(self.session_ends)) - EXPIRY_SLACK.as_secs() as i64;
+        early.map_or(shipped as Tick, |token| token.exp)
     }
 
     /// The generation that a request would put.
     pub fn successor(&self, request: &Request, by: Party) -> Gen {
-        self.gen_put(request.token.number + 1, request.id, Some(request.token), request.now, by)
+        let clocks = (request.now, request.begun);
+        self.gen_put(request.token.number + 1, request.id, Some(request.token), clocks, by)
     }
 
-    fn gen_put(&self, number: u8, gid: u8, presented: Option<Token>, now: Tick, by: Party) -> Gen {
-        let exp = self.policy.token_expires_at(at(now), at(SESSION_ENDS)).secs() as Tick;
+    fn gen_put(&self, number: u8, gid: u8, presented: Option<Token>, (now, begun): (Tick, Tick), by: Party) -> Gen {
+        let exp = self.policy.token_expires_at(at(now), at(self.session_ends)).secs() as Tick;
         let parent = presented.map(|token| token.gid);
-        let put = Gen { number, gid, parent, minted_at: now, exp, expires_at: 0, by };
+        let put = Gen { number, gid, parent, minted_at: now, exp, expires_at: 0, by, begun };
         let presented_exp = presented.map_or(exp, |token| token.exp);
         let shipped =
             generation_expires_at(&generation(&put), i64::from(presented_exp)) - EXPIRY_SLACK.as_secs() as i64;
@@ -131,7 +164,10 @@ impl Judge {
                 _ => vec![slot, predecessor],
             };
         }
-        let standing = generation(&slot);
+        let mut standing = generation(&slot);
+        if self.mutated(Mutation::NegativeAgeIsOld) && slot.minted_at > request.now {
+            standing.minted_at = Timestamp::from_secs(-1_000);
+        }
         let attempt = Nonce::from_text(format!("attempt {}", request.id));
         let slot = match ours {
             true => Slot::Ours(standing),

@@ -15,6 +15,7 @@ pub const CLOSED: &str = "a family that lost its items never reopens to a token 
 pub const REPORTED: &str = "a replay served to another client than the one that rotated is reported";
 pub const HONEST: &str = "an honest client is refused only after a delay past the window or an overtaken answer";
 pub const COLLISION: &str = "whoever is served what another client put, a report stands";
+pub const LIFETIME: &str = "a token is good for its idle time, within its session, and no longer";
 
 /// The promises that every configuration must keep.
 pub fn all() -> Vec<Property<World>> {
@@ -28,6 +29,7 @@ pub fn all() -> Vec<Property<World>> {
         Property::always(COLLISION, |_, state: &State| {
             state.damaged.is_some() || kept(state, Broken::CollisionUnreported)
         }),
+        Property::always(LIFETIME, |_, state: &State| kept(state, Broken::OtherLifetime)),
         Property::always(HONEST, |_, state: &State| {
             let excused = state.delayed || state.overtaken || state.hostile;
             excused || !state.tabs.iter().flatten().any(|r| matches!(r.stage, Stage::Refused { .. }))
@@ -65,12 +67,63 @@ pub fn all_and_memory() -> Vec<Property<World>> {
     let mut properties = all();
     properties.extend([
         Property::always(REMEMBERED, |_, s: &State| !s.remembered || s.was_sealed),
-        Property::sometimes("a seal lands late", |_, s: &State| s.late_seal_used && !s.late_seal),
+        Property::sometimes("a seal lands late", |_, s: &State| s.late_seal_used && s.late_seal.is_none()),
         Property::sometimes("a remembered seal refuses", |_, s: &State| s.remembered && refused(s, No::Sealed)),
         Property::sometimes("a late seal lands after its family went on", |_, s: &State| {
             s.late_seal_used && s.was_sealed && !s.seal_acknowledged && s.newest_number() > 1
         }),
     ]);
+    properties
+}
+
+/// The promises, and what becomes of notes whose outcome is not known.
+pub fn all_and_notes() -> Vec<Property<World>> {
+    let mut properties = all();
+    properties.extend([
+        Property::sometimes("a note lands late", |_, s: &State| s.late_note_used && s.late_note.is_none()),
+        Property::sometimes("a note stands of a replay that was never served", |_, s: &State| {
+            !s.notes.is_empty() && s.under_way().next().is_none() && s.sent == 2 && s.issued.len() == 2
+        }),
+        Property::sometimes("a retry finds the note that its first attempt left", |_, s: &State| {
+            s.under_way().any(|r| matches!(r.stage, Stage::Noting { .. }) && s.noted(r))
+        }),
+    ]);
+    properties
+}
+
+/// The promises, and that clocks apart are seen: an age below zero, and what they cost.
+pub fn all_and_skew() -> Vec<Property<World>> {
+    let mut properties = all();
+    properties.extend([
+        Property::sometimes("a request meets a successor that its clock has yet to come to", |_, s: &State| {
+            let ahead = |r: &Request| s.generations.get(&(r.token.number + 1)).is_some_and(|g| g.minted_at > r.now);
+            s.under_way().any(|r| matches!(r.stage, Stage::Answering { reissued: true, .. }) && ahead(r))
+        }),
+        Property::sometimes(
+            "a retired token mints past its window, by as much as clocks differ",
+            |world: &World, s: &State| {
+                let past = |r: &Request| {
+                    let slot = s.retired_by.get(&(r.token.number + 1)).filter(|slot| slot.gid != r.id);
+                    slot.is_some_and(|slot| r.begun.saturating_sub(slot.begun) >= world.judge.window())
+                };
+                s.under_way().any(|r| matches!(r.stage, Stage::Answering { .. } | Stage::Noting { .. }) && past(r))
+            },
+        ),
+        Property::sometimes("an honest client is refused before its window is over", |world: &World, s: &State| {
+            let early = |r: &Request| {
+                let slot = s.generations.get(&(r.token.number + 1));
+                slot.is_some_and(|slot| r.begun - slot.begun < world.judge.window())
+            };
+            s.tabs.iter().flatten().any(|r| r.stage == Stage::Refused { why: No::Reuse } && early(r))
+        }),
+    ]);
+    properties
+}
+
+/// The promises, and that TTL takes a seal away.
+pub fn all_and_expiry() -> Vec<Property<World>> {
+    let mut properties = all();
+    properties.push(Property::sometimes("a seal expires", |_, s: &State| s.was_sealed && s.seal.is_none()));
     properties
 }
 
@@ -134,13 +187,20 @@ pub fn closed() -> Vec<Property<World>> {
 }
 
 /// Whether minting for `presented`, by a request begun after a loss, reopens what must stay closed. A table restored to
-/// the family's opening knows generation 0 truly: that it goes on is what no store can tell. The tokens that the copy
-/// does not know are those of the requests sent before.
+/// an earlier time knows its generations truly: that the last of them goes on is what no store can tell. The tokens that
+/// the copy does not know are of later generations, and of requests sent before the loss.
 pub fn reopens((damage, last_sent): (Damage, u8), presented: Token) -> bool {
     match damage {
         Damage::All | Damage::AllButSeal => true,
-        Damage::Restored => (1..=last_sent).contains(&presented.gid),
+        Damage::RestoredTo(newest) => presented.number > newest && presented.gid <= last_sent,
     }
+}
+
+/// Whether a token is refused as expired before its time, or is good after it, by more than clocks may differ.
+pub fn expires_early_or_late(world: &World, state: &State, token: Token, expired: bool) -> bool {
+    let begun = state.retired_by.get(&token.number).map_or(0, |put| put.begun);
+    let due = (begun + world.judge.idle()).min(world.judge.session_ends);
+    if expired { state.now + world.allowance < due } else { state.now >= due + world.allowance }
 }
 
 fn kept(state: &State, promise: Broken) -> bool {

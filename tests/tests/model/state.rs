@@ -34,6 +34,8 @@ pub struct Gen {
     pub exp: Tick,
     pub expires_at: Tick,
     pub by: Party,
+    /// The checker's: the true time at which its request began, whatever that one's clock read.
+    pub begun: Tick,
 }
 
 impl Gen {
@@ -111,8 +113,10 @@ pub struct Request {
     pub id: u8,
     pub token: Token,
     pub stage: Stage,
-    /// The function's one reading of the clock.
+    /// The function's one reading of its instance's clock.
     pub now: Tick,
+    /// The checker's: the true time of that reading.
+    pub begun: Tick,
     /// The checker's: when the victim first sent this token, since the jar last held another.
     pub first_sent: Tick,
     /// The checker's: what was true as the request began.
@@ -145,16 +149,18 @@ pub enum Broken {
     Reopened,
     ReplayUnreported,
     CollisionUnreported,
+    OtherLifetime,
 }
 
 /// Everything.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct State {
+    /// True time: no clock is behind it, and none ahead by more than the skew.
     pub now: Tick,
     /// By number.
     pub generations: BTreeMap<u8, Gen>,
-    /// Its cause decides nothing, and is left out.
-    pub sealed: bool,
+    /// The `expires_at` of the seal, where it stands. Its cause decides nothing, and is left out.
+    pub seal: Option<Tick>,
     /// Reissue notes: the successor's number, and who was served.
     pub notes: BTreeSet<(u8, Party)>,
     /// Sorted, since no tab differs from another.
@@ -166,8 +172,11 @@ pub struct State {
     pub late: Option<Gen>,
     pub late_used: bool,
     /// A seal whose request has timed out, and which will land yet.
-    pub late_seal: bool,
+    pub late_seal: Option<Tick>,
     pub late_seal_used: bool,
+    /// A note whose request has timed out, and which will land yet.
+    pub late_note: Option<(u8, Party)>,
+    pub late_note_used: bool,
     /// An instance has seen the family sealed, and remembers it.
     pub remembered: bool,
     pub operator: Operator,
@@ -193,9 +202,10 @@ pub struct State {
 }
 
 impl State {
-    /// The seal stands from now on.
-    pub fn seal(&mut self) {
-        (self.sealed, self.was_sealed) = (true, true);
+    /// The seal stands from now on; one that stood already is not replaced.
+    pub fn put_seal(&mut self, expires_at: Tick) {
+        self.seal.get_or_insert(expires_at);
+        self.was_sealed = true;
     }
 
     pub fn request(&self, seat: Seat) -> Option<&Request> {
@@ -218,8 +228,14 @@ impl State {
 
     /// What the strongly consistent query returns: of the generations and the seal, the two that sort last.
     pub fn newest_two(&self) -> (bool, Vec<Gen>) {
-        let room = if self.sealed { 1 } else { 2 };
-        (self.sealed, self.generations.values().rev().take(room).copied().collect())
+        let room = if self.seal.is_some() { 1 } else { 2 };
+        (self.seal.is_some(), self.generations.values().rev().take(room).copied().collect())
+    }
+
+    /// Whether the note that a request would write stands.
+    pub fn noted(&self, request: &Request) -> bool {
+        let server = if self.thief.as_ref() == Some(request) { Party::Thief } else { Party::Victim };
+        self.notes.contains(&(request.token.number + 1, server))
     }
 
     pub fn newest_number(&self) -> u8 {

@@ -16,28 +16,30 @@ impl World {
             token,
             stage: Stage::Sent,
             now: 0,
+            begun: 0,
             first_sent,
             after_seal: false,
             after_damage: false,
             newest_then: 0,
         };
         state.set(seat, Some(request));
-        // The thief loses nothing by its requests being swift: it chooses when to send them.
-        if seat == Seat::Thief {
-            state.hostile = true;
-            self.begin(state, seat);
-        }
     }
 
-    /// The function reads its clock; a token that has expired dies here, before any store step.
-    pub fn begin(&self, state: &mut State, seat: Seat) {
+    /// The function reads its instance's clock, which is ahead by so much; a token that has expired by it dies here,
+    /// before any store step.
+    pub fn begin(&self, state: &mut State, seat: Seat, ahead: Tick) {
         let Some(mut request) = state.request(seat).cloned() else { return };
-        if state.now >= request.token.exp {
+        (request.now, request.begun) = (state.now + ahead, state.now);
+        let expired = request.now >= request.token.exp;
+        if promises::expires_early_or_late(self, state, request.token, expired) {
+            state.broken.insert(Broken::OtherLifetime);
+        }
+        if expired {
             return state.set(seat, None);
         }
         let window = self.judge.window();
-        state.delayed |= seat != Seat::Thief && window > 0 && state.now - request.first_sent >= window;
-        request.now = state.now;
+        let waited = state.now - request.first_sent + self.allowance;
+        state.delayed |= seat != Seat::Thief && window > 0 && waited >= window;
         request.after_seal = state.seal_acknowledged;
         request.after_damage = state.damaged.is_some();
         request.newest_then = state.newest_number();
@@ -77,13 +79,19 @@ impl World {
             return state.set(seat, Some(request));
         };
         let live = newest.first().copied().filter(|newest| newest.number > slot.number).unwrap_or(*slot);
-        let live = if self.judge.mutated(Mutation::NoQuery) { *slot } else { live };
+        let slot_alone = self.judge.mutated(Mutation::NoQuery) || self.judge.mutated(Mutation::ReissuesTheSlot);
+        let live = if slot_alone { *slot } else { live };
         let decision = self.judge.decide(&request, party(seat), (*ours, *slot), (*sealed, newest));
         if self.judge.mutated(Mutation::WindowSlides) && matches!(decision, Decision::Reissue { .. }) {
             state.generations.entry(slot.number).and_modify(|standing| standing.minted_at = request.now);
         }
         request.stage = match decision {
             Decision::Rotate => return self.mint(state, seat, request, *slot, false),
+            Decision::Reissue { .. }
+                if self.judge.mutated(Mutation::NotesTheSlotsClientAlone) && slot.by == party(seat) =>
+            {
+                return self.mint(state, seat, request, live, true);
+            }
             Decision::Reissue { another_client: false } => return self.mint(state, seat, request, live, true),
             Decision::Reissue { another_client: true } => Stage::Noting { live },
             Decision::Refuse(refusal) => {
@@ -109,7 +117,7 @@ impl World {
                 Broken::MintedPastWindow,
                 anothers.is_some_and(|f| {
                     let forgiven = self.judge.forgives(f.minted_at) && live.number == slot;
-                    !forgiven && request.now.saturating_sub(f.minted_at) >= self.judge.window()
+                    !forgiven && request.begun.saturating_sub(f.begun) >= self.judge.window() + self.allowance
                 }),
             ),
             (Broken::MintedStale, token.number < request.newest_then),

@@ -1,4 +1,4 @@
-//! The moves: what clients, function, store, operator and misfortune may do, one step at a time.
+//! One configuration, and what each step does to a state.
 
 use std::collections::BTreeMap;
 
@@ -16,8 +16,8 @@ pub enum Damage {
     All,
     /// Everything but the seal is deleted.
     AllButSeal,
-    /// The table is as it was when the family was opened.
-    Restored,
+    /// The table is as it was when this generation was the newest, and no seal stood.
+    RestoredTo(u8),
 }
 
 /// One configuration: who plays, and how far.
@@ -33,9 +33,16 @@ pub struct World {
     pub late: bool,
     /// One seal may land after its request has timed out.
     pub late_seals: bool,
+    /// One note may land after its request has timed out.
+    pub late_notes: bool,
     /// An instance remembers that the family is sealed; a request may reach it or another.
     pub memory: bool,
+    /// DynamoDB deletes what has expired, as soon as it may.
     pub ttl: bool,
+    /// By how many ticks any two clocks may differ: those of the instances, and DynamoDB's.
+    pub skew: Tick,
+    /// By how many the promises allow them to: the same, unless a test shows what the allowance is for.
+    pub allowance: Tick,
     pub damage: &'static [Damage],
     /// Damage may come while requests or writes are under way.
     pub damage_under_way: bool,
@@ -50,7 +57,7 @@ impl World {
     pub fn new(judge: Judge, requests: u8, clock: Tick) -> Self {
         let properties = promises::all;
         let (thief, operator, faults, late, ttl, damage_under_way) = (false, false, false, false, false, false);
-        let (late_seals, memory) = (false, false);
+        let (late_seals, late_notes, memory) = (false, false, false);
         let damage = &[];
         Self {
             judge,
@@ -60,8 +67,11 @@ impl World {
             faults,
             late,
             late_seals,
+            late_notes,
             memory,
             ttl,
+            skew: 0,
+            allowance: 0,
             damage,
             damage_under_way,
             requests,
@@ -75,12 +85,15 @@ impl World {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Step {
     Tick,
-    /// A tab sends what the jar holds, or the thief a token of its choice.
+    /// A tab sends what the jar holds.
     Send(Seat, Token),
+    /// The thief presents a token of its choice. It loses nothing by its request being swift, since it chooses when to
+    /// send it; the function's instance is ahead by so many ticks.
+    Replay(Token, Tick),
     /// A client's transport sends its request again and forgets the first.
     Resend(Seat),
-    /// The request reaches the function, which reads its clock.
-    Begin(Seat),
+    /// The request reaches the function, whose instance reads its clock: ahead by so many ticks.
+    Begin(Seat, Tick),
     /// The request reaches the instance that remembers the seal.
     BeginRemembered(Seat),
     Put(Seat),
@@ -91,6 +104,11 @@ pub enum Step {
     LateLands,
     Query(Seat),
     Note(Seat),
+    /// The note lands, its answer is lost, and the SDK will put it again.
+    NoteUnanswered(Seat),
+    /// The note times out, and lands later.
+    NoteLate(Seat),
+    LateNoteLands,
     PutSeal(Seat),
     /// The seal lands, and the function dies before it is told.
     SealUnanswered(Seat),
@@ -103,6 +121,7 @@ pub enum Step {
     OperatorSeals,
     OperatorIsTold,
     Expire(u8),
+    ExpireSeal,
     Lose(Damage),
 }
 
@@ -111,33 +130,9 @@ impl Model for World {
     type Action = Step;
 
     fn init_states(&self) -> Vec<State> {
-        let opening = self.judge.opening();
-        vec![State {
-            now: 0,
-            generations: BTreeMap::from([(0, opening)]),
-            sealed: false,
-            notes: [].into(),
-            tabs: vec![None; self.tabs],
-            thief: None,
-            jar: Some(opening.token()),
-            late: None,
-            late_used: false,
-            late_seal: false,
-            late_seal_used: false,
-            remembered: false,
-            operator: Operator::Idle,
-            sent: 0,
-            issued: [opening.token()].into(),
-            first_sent: None,
-            retired_by: [].into(),
-            seal_acknowledged: false,
-            damaged: None,
-            was_sealed: false,
-            delayed: false,
-            overtaken: false,
-            hostile: false,
-            broken: [].into(),
-        }]
+        // When it was opened matters to nothing but how long its token is good.
+        let skew = if self.ttl { self.skew } else { 0 };
+        (0..=skew).map(|ahead| self.opened(self.judge.opening(ahead))).collect()
     }
 
     fn actions(&self, state: &State, steps: &mut Vec<Step>) {
@@ -150,27 +145,7 @@ impl Model for World {
         if self.thief {
             self.requests_steps(state, Seat::Thief, steps);
         }
-        if state.late.is_some() {
-            steps.push(Step::LateLands);
-        }
-        if state.late_seal {
-            steps.push(Step::LateSealLands);
-        }
-        match state.operator {
-            Operator::Idle if self.operator => steps.push(Step::OperatorSeals),
-            Operator::Landed => steps.push(Step::OperatorIsTold),
-            Operator::Idle | Operator::Acknowledged => {}
-        }
-        if self.ttl {
-            // The slack outlasts every request and every write under way.
-            let settled = |g: &&Gen| state.late.is_none() && state.under_way().all(|r| r.now >= g.expires_at);
-            let expired = state.generations.values().filter(|g| g.expires_at <= state.now).filter(settled);
-            steps.extend(expired.map(|g| Step::Expire(g.number)));
-        }
-        let calm = state.late.is_none() && !state.late_seal && state.under_way().next().is_none();
-        if state.damaged.is_none() && (calm || self.damage_under_way) {
-            steps.extend(self.damage.iter().map(|damage| Step::Lose(*damage)));
-        }
+        self.others_steps(state, steps);
     }
 
     fn next_state(&self, before: &State, step: Step) -> Option<State> {
@@ -178,19 +153,21 @@ impl Model for World {
         match step {
             Step::Tick => state.now += 1,
             Step::Send(seat, token) => {
-                if seat != Seat::Thief {
-                    state.delayed |= state.first_sent.is_some() && self.judge.window() == 0;
-                    state.first_sent.get_or_insert(state.now);
-                }
-                let first_sent = state.first_sent.unwrap_or_default();
+                state.delayed |= state.first_sent.is_some() && self.judge.window() == 0;
+                let first_sent = *state.first_sent.get_or_insert(state.now);
                 self.send(&mut state, seat, token, first_sent);
+            }
+            Step::Replay(token, ahead) => {
+                state.hostile = true;
+                self.send(&mut state, Seat::Thief, token, 0);
+                self.begin(&mut state, Seat::Thief, ahead);
             }
             Step::Resend(seat) => {
                 let Request { token, first_sent, .. } = *before.request(seat)?;
                 state.delayed |= self.judge.window() == 0;
                 self.send(&mut state, seat, token, first_sent);
             }
-            Step::Begin(seat) => self.begin(&mut state, seat),
+            Step::Begin(seat, ahead) => self.begin(&mut state, seat, ahead),
             Step::BeginRemembered(seat) => self.begin_remembered(&mut state, seat)?,
             Step::Put(seat) => self.put(&mut state, seat)?,
             Step::PutUnanswered(seat) => {
@@ -223,10 +200,25 @@ impl Model for World {
                     self.mint(&mut state, seat, request, live, true);
                 }
             }
+            Step::NoteUnanswered(seat) => {
+                state.notes.insert((before.request(seat)?.token.number + 1, party(seat)));
+            }
+            Step::NoteLate(seat) => {
+                let request = before.request(seat)?.clone();
+                state.late_note = Some((request.token.number + 1, party(seat)));
+                state.late_note_used = true;
+                match request.stage {
+                    Stage::Noting { live } if self.judge.mutated(Mutation::AnswersWithoutItsNote) => {
+                        self.mint(&mut state, seat, request, live, true);
+                    }
+                    _ => state.set(seat, None),
+                }
+            }
+            Step::LateNoteLands => drop(state.notes.insert(state.late_note.take()?)),
             Step::PutSeal(seat) => {
                 let mut request = before.request(seat)?.clone();
                 if let Stage::Sealing { why } = request.stage {
-                    state.seal();
+                    state.put_seal(self.judge.seal_expires_at(Some(request.token)));
                     state.seal_acknowledged = true;
                     state.remembered = self.memory;
                     request.stage = Stage::Refused { why };
@@ -234,24 +226,23 @@ impl Model for World {
                 state.set(seat, Some(request));
             }
             Step::SealUnanswered(seat) => {
-                if matches!(before.request(seat)?.stage, Stage::Sealing { .. }) {
-                    state.seal();
-                }
+                state.put_seal(self.judge.seal_expires_at(Some(before.request(seat)?.token)));
                 state.set(seat, None);
             }
             Step::SealLate(seat) => {
-                (state.late_seal, state.late_seal_used) = (true, true);
+                let expires_at = self.judge.seal_expires_at(Some(before.request(seat)?.token));
+                (state.late_seal, state.late_seal_used) = (Some(expires_at), true);
                 state.remembered |= self.judge.mutated(Mutation::RemembersTheUnwritten);
                 state.set(seat, None);
             }
             Step::LateSealLands => {
-                state.late_seal = false;
-                state.seal();
+                let expires_at = state.late_seal.take()?;
+                state.put_seal(expires_at);
             }
             Step::Fail(seat) => state.set(seat, None),
             Step::Deliver(seat) => self.deliver(&mut state, seat)?,
             Step::OperatorSeals => {
-                state.seal();
+                state.put_seal(self.judge.seal_expires_at(None));
                 state.operator = Operator::Landed;
                 state.hostile = true;
             }
@@ -260,14 +251,17 @@ impl Model for World {
                 state.seal_acknowledged = true;
             }
             Step::Expire(number) => drop(state.generations.remove(&number)),
+            Step::ExpireSeal => state.seal = None,
             Step::Lose(damage) => {
                 state.damaged = Some((damage, state.sent));
                 state.hostile = true;
                 match damage {
-                    Damage::All => (state.generations, state.sealed) = (BTreeMap::new(), false),
+                    Damage::All => (state.generations, state.seal) = (BTreeMap::new(), None),
                     Damage::AllButSeal => state.generations.clear(),
-                    Damage::Restored => {
-                        (state.generations, state.sealed) = (BTreeMap::from([(0, self.judge.opening())]), false);
+                    // That the copy knows of no seal is what no store can tell.
+                    Damage::RestoredTo(newest) => {
+                        state.generations.retain(|number, _| *number <= newest);
+                        (state.seal, state.seal_acknowledged) = (None, false);
                     }
                 }
             }
@@ -282,54 +276,35 @@ impl Model for World {
 }
 
 impl World {
-    fn requests_steps(&self, state: &State, seat: Seat, steps: &mut Vec<Step>) {
-        let Some(request) = state.request(seat) else {
-            if state.sent < self.requests {
-                match seat {
-                    Seat::Tab(_) => steps.extend(state.jar.map(|token| Step::Send(seat, token))),
-                    Seat::Thief => steps.extend(state.issued.iter().map(|token| Step::Send(seat, *token))),
-                }
-            }
-            return;
-        };
-        match &request.stage {
-            Stage::Sent => {
-                steps.push(Step::Begin(seat));
-                if state.remembered {
-                    steps.push(Step::BeginRemembered(seat));
-                }
-            }
-            Stage::Asking { put, query } => {
-                if !matches!(put, Putting::Done { .. }) {
-                    steps.push(Step::Put(seat));
-                }
-                if *put == Putting::Pending && self.faults {
-                    steps.push(Step::PutUnanswered(seat));
-                }
-                if *put == Putting::Pending && self.late && !state.late_used {
-                    steps.push(Step::PutLate(seat));
-                }
-                if *query == Querying::Pending {
-                    steps.push(Step::Query(seat));
-                }
-            }
-            Stage::Noting { .. } => steps.push(Step::Note(seat)),
-            Stage::Sealing { .. } => {
-                steps.push(Step::PutSeal(seat));
-                if self.faults {
-                    steps.push(Step::SealUnanswered(seat));
-                }
-                if self.late_seals && !state.late_seal_used {
-                    steps.push(Step::SealLate(seat));
-                }
-            }
-            Stage::Answering { .. } | Stage::Refused { .. } => steps.push(Step::Deliver(seat)),
-        }
-        if self.faults && request.stage != Stage::Sent {
-            steps.push(Step::Fail(seat));
-            if seat != Seat::Thief && state.sent < self.requests {
-                steps.push(Step::Resend(seat));
-            }
+    /// A family that has just been opened, in the hands of its user.
+    fn opened(&self, opening: Gen) -> State {
+        State {
+            now: 0,
+            generations: BTreeMap::from([(0, opening)]),
+            seal: None,
+            notes: [].into(),
+            tabs: vec![None; self.tabs],
+            thief: None,
+            jar: Some(opening.token()),
+            late: None,
+            late_used: false,
+            late_seal: None,
+            late_seal_used: false,
+            late_note: None,
+            late_note_used: false,
+            remembered: false,
+            operator: Operator::Idle,
+            sent: 0,
+            issued: [opening.token()].into(),
+            first_sent: None,
+            retired_by: [].into(),
+            seal_acknowledged: false,
+            damaged: None,
+            was_sealed: false,
+            delayed: false,
+            overtaken: false,
+            hostile: false,
+            broken: [].into(),
         }
     }
 }
