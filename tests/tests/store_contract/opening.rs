@@ -7,8 +7,8 @@ use rondo_tests::T0;
 use rondo_tests::world::moment;
 
 use crate::{
-    Stores, found, fresh_family, fresh_subject, item_of, profile, profile_key, put, put_user, race, session_items,
-    standing,
+    Stores, found, fresh_family, fresh_key, fresh_subject, item_of, profile, profile_key, put, put_user, race,
+    session_items, standing,
 };
 
 async fn open<S: Store>(store: &S, subject: &Subject, items: &[Item]) -> Opened {
