@@ -106,6 +106,7 @@ mod tests {
             status: 200,
             family: None,
             generation: None,
+            caller: None,
             another_client: outcome == "reissued",
             usage,
         };
