@@ -130,6 +130,7 @@ where
             status: response.status().as_u16(),
             family: None,
             generation: None,
+            caller: None,
             another_client: false,
             usage: Usage::default(),
         };
@@ -222,6 +223,7 @@ mod tests {
             status: 200,
             family: None,
             generation: None,
+            caller: None,
             another_client: false,
             usage: Usage::default(),
         }

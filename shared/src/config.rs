@@ -21,11 +21,17 @@ pub struct ConfigError {
     problems: Vec<String>,
 }
 
-/// Reads variables and collects what is wrong with them.
-#[derive(Clone, Debug)]
+/// Reads variables and collects what is wrong with them. Shown, it has their names alone: among the values are credentials.
+#[derive(Clone)]
 pub struct Reader {
     variables: BTreeMap<String, String>,
     problems: Vec<String>,
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Reader").field(&self.variables.keys().collect::<Vec<_>>()).finish()
+    }
 }
 
 impl Reader {
@@ -266,6 +272,12 @@ mod tests {
     fn an_amnesty_runs_forwards() {
         assert!(with(&[("REUSE_AMNESTY", "2026-11-22T10:00:00Z/2026-11-22T11:00:00Z")]).unwrap().amnesty.is_some());
         assert!(with(&[("REUSE_AMNESTY", "2026-11-22T11:00:00Z/2026-11-22T10:00:00Z")]).is_err());
+    }
+
+    #[test]
+    fn a_reader_shows_the_names_of_variables_and_no_value() {
+        let reader = Reader::new([("AWS_SECRET_ACCESS_KEY", "open sesame"), ("TABLE_NAME", "rondo")]);
+        assert_eq!(format!("{reader:?}"), r#"Reader(["AWS_SECRET_ACCESS_KEY", "TABLE_NAME"])"#);
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub async fn quota<S: Store>(
         limit: 1,
     };
     let newest = store.query(&query, meter).await?;
-    let quota = newest.first().map(Quota::from_item).transpose()?;
+    let quota = newest.first().filter(|item| !is_tombstone(item)).map(Quota::from_item).transpose()?;
     Ok(quota.filter(|quota| now < quota.resets_at))
 }
 

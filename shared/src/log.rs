@@ -42,6 +42,8 @@ pub struct LogLine {
     pub family: Option<FamilyId>,
     /// The generation of the presented token, once it was verified.
     pub generation: Option<u32>,
+    /// Who signed the call, where the gateway asks for a signature: an ARN of IAM.
+    pub caller: Option<String>,
     /// The answer went to a client other than the one that rotated.
     pub another_client: bool,
     /// What the store's calls cost.
@@ -91,6 +93,8 @@ struct Written<'a> {
     family: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     generation: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    caller: Option<&'a str>,
     another_client: bool,
     calls: u32,
     read_units: f64,
@@ -139,6 +143,7 @@ impl LogLine {
             status: self.status,
             family: self.family.map(|family| family.to_string()),
             generation: self.generation,
+            caller: self.caller.as_deref(),
             another_client: self.another_client,
             calls: self.usage.calls,
             read_units: self.usage.read_units,
@@ -260,6 +265,7 @@ mod tests {
             status: 401,
             family: Some("01JD0000000000000000000000".parse().unwrap()),
             generation: Some(4),
+            caller: Some("arn:aws:sts::123456789012:assumed-role/backend/session".to_owned()),
             another_client: false,
             usage: Usage { calls: 4, read_units: 1.0, write_units: 3.0, slowest_call_millis: 2.5, ..Usage::default() },
         }

@@ -126,6 +126,7 @@ pub fn render(
         status: response.status().as_u16(),
         family: seen.map(|seen| seen.family),
         generation: seen.map(|seen| seen.generation),
+        caller: None,
         another_client: matches!(
             outcome,
             Outcome::Walked(Ok(got)) if got.rotated.how() == How::Reissued { another_client: true }

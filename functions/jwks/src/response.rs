@@ -96,6 +96,7 @@ pub fn render(outcome: &Outcome, policy: &Policy, moment: &Moment) -> (Response<
         status: response.status().as_u16(),
         family: None,
         generation: None,
+        caller: None,
         another_client: false,
         usage: Usage::default(),
     };

@@ -145,6 +145,7 @@ pub fn render(
         status: response.status().as_u16(),
         family: seen.map(|seen| seen.family),
         generation: seen.map(|seen| seen.generation),
+        caller: None,
         another_client: matches!(
             outcome,
             Outcome::Walked(Ok(Granted { session: Session::Rotated(rotated), .. }))

@@ -140,11 +140,13 @@ impl From<MintError> for Failure {
     }
 }
 
-/// Answers one request, and says what the log line is to say of it.
+/// Answers one request, and says what the log line is to say of it: here also who asked, since whoever may ask can sign
+/// in as anybody.
 pub async fn handle<S: Store>(app: &App<S>, moment: &Moment, request: &Request) -> (Response<Body>, LogLine) {
     let meter = Meter::default();
     let outcome = walk(app, moment, request, &meter).await;
-    response::render(&outcome, moment, meter.usage())
+    let (response, line) = response::render(&outcome, moment, meter.usage());
+    (response, LogLine { caller: request::caller(request), ..line })
 }
 
 /// The walk: what is asked for, by whom it may be asked, and the one thing that is done.

@@ -103,7 +103,7 @@ pub enum ExtractError {
 /// # Errors
 /// [`ExtractError`]; none of it passes.
 pub fn extract<'a>(request: &Request, policy: &Policy, products: &'a Products) -> Result<Asked<'a>, ExtractError> {
-    if !policy.without_iam && !has_iam_identity(request) {
+    if !policy.without_iam && caller(request).is_none() {
         return Err(ExtractError::NoIamIdentity);
     }
     let method = request.method();
@@ -120,9 +120,10 @@ pub fn extract<'a>(request: &Request, policy: &Policy, products: &'a Products) -
     }
 }
 
-/// Whether the gateway has verified the request's signature (SigV4) and says whose it is: an HTTP API or a function URL
-/// in `authorizer.iam`, a REST API in `identity`. Nothing that a caller sends gets there.
-fn has_iam_identity(request: &Request) -> bool {
+/// Whose signature (SigV4) the gateway has verified, as an ARN of IAM: an HTTP API or a function URL says so in
+/// `authorizer.iam`, a REST API in `identity`. Nothing that a caller sends gets there.
+#[must_use]
+pub fn caller(request: &Request) -> Option<String> {
     let arn = match request.request_context_ref() {
         Some(RequestContext::ApiGatewayV2(context)) => {
             context.authorizer.as_ref().and_then(|authorizer| authorizer.iam.as_ref()?.user_arn.as_deref())
@@ -130,7 +131,7 @@ fn has_iam_identity(request: &Request) -> bool {
         Some(RequestContext::ApiGatewayV1(context)) => context.identity.user_arn.as_deref(),
         Some(_) | None => None,
     };
-    arn.is_some_and(|arn| arn.starts_with("arn:"))
+    arn.filter(|arn| arn.starts_with("arn:")).map(str::to_owned)
 }
 
 #[derive(Debug, PartialEq, Eq)]

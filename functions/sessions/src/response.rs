@@ -99,6 +99,7 @@ pub fn render(outcome: &Result<Done, Failure>, moment: &Moment, usage: Usage) ->
         status: response.status().as_u16(),
         family: outcome.as_ref().ok().and_then(family_of),
         generation: None,
+        caller: None,
         another_client: false,
         usage,
     };

@@ -7,6 +7,7 @@ mod backend;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use backend::{Backend, assert_common, assert_error, event, opened, opening, post, reader, request, send_to};
 use lambda_http::http::Method;
@@ -52,6 +53,7 @@ async fn assert_refused(backend: &Backend, event: Value, what: &str) {
     let answer = backend.send(event, T0).await;
     assert_error(&answer, 403, "iam_identity_required");
     assert_eq!((answer.line.outcome, answer.line.cause), ("refused", Some("no_iam_identity")), "{what}");
+    assert_eq!(answer.line.caller, None, "{what}");
     assert_eq!(backend.faults.take_attempts(), Vec::<String>::new(), "{what}");
 }
 
@@ -115,6 +117,24 @@ async fn a_rest_api_is_served_by_the_identity_that_it_verified_and_refused_witho
         statuses.push(answer.status);
     }
     assert_eq!(statuses, [201, 200, 404, 200]);
+}
+
+#[tokio::test]
+async fn the_log_line_says_which_backend_asked_and_the_answer_does_not() {
+    let backend = Backend::new().await;
+    let of_rest = "arn:aws:iam::123456789012:user/backend";
+    let of_http = "arn:aws:sts::123456789012:assumed-role/backend/session";
+    for event in routes() {
+        for (event, caller) in
+            [(rest(&event, json!({"sourceIp": "192.0.2.1", "userArn": of_rest})), of_rest), (event, of_http)]
+        {
+            let answer = backend.send(event, T0).await;
+            assert_eq!(answer.line.caller.as_deref(), Some(caller));
+            let written: Value = serde_json::from_str(&answer.line.text(Duration::ZERO, None)).unwrap();
+            assert_eq!(written["caller"], caller);
+            assert!(!answer.json().to_string().contains("arn:"));
+        }
+    }
 }
 
 #[tokio::test]

@@ -85,7 +85,7 @@ pub enum Operation {
     /// Say which organizations a user belongs to.
     #[command(subcommand)]
     Member(MemberCommand),
-    /// Put the quotas of organizations.
+    /// Put quotas of organizations, show and remove them.
     #[command(subcommand)]
     Quota(QuotaCommand),
     /// Put projects, show and remove them.

@@ -8,6 +8,7 @@ use rondo_shared::rotation::family::{self, History};
 use rondo_shared::session::{self, Begun, ClientToken, LIVE, NewSession, OpeningPolicy, SessionState, state_of};
 use rondo_shared::store::item::{Cause, Generation, SESSION_MAX, Seal};
 use rondo_shared::store::{Key, Meter, Store as _, keys};
+use rondo_shared::token::TokenAuthority;
 use serde_json::{Value, json};
 use sessions::products::{FirstTokens, Terms};
 
@@ -16,7 +17,7 @@ use crate::directory::absent;
 use crate::failure::Failure;
 use crate::product::ProductArguments;
 use crate::report::{Report, pairs, table};
-use crate::target::Target;
+use crate::target::{Place, Target};
 
 /// What can be done with sessions.
 #[derive(Debug, Subcommand)]
@@ -196,6 +197,8 @@ pub async fn open(arguments: &OpenArguments, target: &Target) -> Result<Opened, 
 async fn open_and_print(arguments: &OpenArguments, target: &Target) -> Result<Report, Failure> {
     let opened = open(arguments, target).await?;
     let (tokens, expires_at) = (&opened.tokens, opened.expires_at().iso8601());
+    let Terms { authority: TokenAuthority { issuer, .. }, rotation, .. } = &opened.terms;
+    let (idle_secs, absolute_secs) = (rotation.idle.as_secs(), rotation.absolute.as_secs());
     let is_both = tokens.access_token == tokens.refresh_token;
     let separate = |text: &str| (!is_both).then(|| text.to_owned());
     let text = pairs(&[
@@ -208,6 +211,12 @@ async fn open_and_print(arguments: &OpenArguments, target: &Target) -> Result<Re
         ("access token", separate(&tokens.access_token)),
         ("expires in", separate(&format!("{} s", tokens.expires_in.as_secs()))),
         ("Set-Cookie", tokens.set_access_cookie.clone()),
+        // Where they are not the deployment's, its function refuses the token.
+        ("issuer", on_aws(target).then(|| format!("{issuer}, by this environment"))),
+        (
+            "lives",
+            on_aws(target).then(|| format!("{idle_secs} s unused, {absolute_secs} s in all, by this environment")),
+        ),
     ]);
     let json = json!({
         "family": opened.family(),
@@ -219,8 +228,16 @@ async fn open_and_print(arguments: &OpenArguments, target: &Target) -> Result<Re
         "access_token": tokens.access_token,
         "access_expires_in": tokens.expires_in.as_secs(),
         "set_access_cookie": tokens.set_access_cookie,
+        "issuer": issuer,
+        "idle_secs": idle_secs,
+        "absolute_secs": absolute_secs,
     });
     Ok(Report::new(text, json))
+}
+
+/// Whether settings were read from the tool's own environment: the local stack says its own.
+const fn on_aws(target: &Target) -> bool {
+    matches!(target.place(), Place::Aws { .. })
 }
 
 async fn list(arguments: &UserArguments, target: &Target) -> Result<Report, Failure> {

@@ -13,7 +13,10 @@ const FOLDER: &str = ".rondo";
 #[derive(Debug, thiserror::Error)]
 pub enum WorkspaceError {
     /// No folder above the current one is a checkout.
-    #[error("this is no checkout of rondo, nor is any folder above it")]
+    #[error(
+        "this is no checkout of rondo, nor is any folder above it: go to one for its local stack, or name a deployed \
+         table with --aws --table"
+    )]
     NotFound,
     /// A file cannot be read, written or understood.
     #[error("{}: {what}", .path.display())]

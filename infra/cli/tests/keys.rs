@@ -160,6 +160,17 @@ async fn edits_at_once_follow_one_another() {
 }
 
 #[tokio::test]
+async fn a_table_on_aws_never_stands_for_the_local_stacks_keyring() {
+    for place in ["--aws", "--aws --table rondo", "--table rondo"] {
+        let line = format!("rondo keys list {place}");
+        let cli = Cli::try_parse_from(line.split(' ')).unwrap();
+        let refused = rondo::run(cli, Reader::new::<String, String>([]), &mut std::io::empty()).await.unwrap_err();
+        assert_eq!(refused.exit_code(), 2);
+        assert!(refused.to_string().contains("--secret"), "{place}: {refused}");
+    }
+}
+
+#[tokio::test]
 async fn a_keyring_that_is_not_there_is_asked_for() {
     let ring = Ring::new();
     for command in ["list", "publish", "promote", "retire", "revoke --every-product"] {

@@ -104,6 +104,8 @@ async fn a_session_is_opened_listed_shown_and_revoked_by_an_operator() {
     assert!(text(&opened["set_cookie"]).starts_with(&format!("uniqos_refresh={}; ", text(&opened["refresh_token"]))));
     assert!(!text(&opened["set_cookie"]).contains("Secure"));
     assert_eq!(opened["access_expires_in"], 900);
+    // By which settings it was opened: on AWS they have to be the deployment's.
+    assert_eq!((text(&opened["issuer"]), &opened["idle_secs"]), ("uniqos", &Value::from(14 * 24 * 60 * 60)));
     let family = text(&opened["family"]);
 
     let listed = stack.run("rondo session list --user ada").await;
@@ -255,6 +257,7 @@ async fn an_organization_and_its_quota_are_put_shown_and_removed() {
     let put = stack.run(&format!("{quota} --resets-at 2026-12-01T00:00:00Z --period 2026-11-15")).await;
     assert_eq!((text(&put["period"]), &put["turns_limit"]), ("2026-11-15", &Value::from(2)));
     assert_eq!(text(&stack.run("rondo org show acme").await["name"]), "Acme");
+    assert_eq!(stack.run("rondo quota show acme --period 2026-11-15").await, put);
     stack.run("rondo org remove acme").await;
     for verb in ["show", "remove"] {
         assert!(stack.run_with(&format!("rondo org {verb} acme"), b"").await.is_err(), "{verb}");
@@ -330,6 +333,22 @@ async fn a_malformed_project_is_shown_and_is_mended_by_saying_its_status() {
     stack.run(open).await;
     let shown = stack.run("rondo project show forum").await;
     assert_eq!(shown["attributes"], json!({"status": "active", "name": "Forum", "plan": "gold"}));
+}
+
+#[tokio::test]
+async fn a_removed_quota_is_shown_by_nobody() {
+    let stack = Stack::up().await;
+    stack.run("rondo org put acme --name Acme").await;
+    let quota = "rondo quota put acme --turns-used 1 --turns-limit 2 --relationships-used 3 --relationships-limit 4";
+    stack.run(&format!("{quota} --resets-at 2100-01-01T00:00:00Z")).await;
+    assert_eq!(stack.run("rondo org show acme").await["quota"]["turns_limit"], 2);
+    stack.run("rondo quota remove acme").await;
+    assert_eq!(stack.run("rondo org show acme").await["quota"], Value::Null);
+    for verb in ["show", "remove"] {
+        assert!(stack.run_with(&format!("rondo quota {verb} acme"), b"").await.is_err(), "{verb}");
+    }
+    stack.run(&format!("{quota} --resets-at 2100-01-01T00:00:00Z")).await;
+    assert_eq!(stack.run("rondo org show acme").await["quota"]["turns_limit"], 2);
 }
 
 /// The claims of a token, unverified.

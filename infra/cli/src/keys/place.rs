@@ -60,6 +60,10 @@ impl Place {
             (Some(_), Some(_)) => {
                 Err(Failure::Misused("name a file with --keyring or a secret with --secret, not both"))
             }
+            // The local stack's is not what was meant, and a table does not say where its keyring is.
+            (None, None) if arguments.aws || arguments.table.is_some() => Err(Failure::Misused(
+                "a table does not name its keyring: name the secret with --secret, as the stack's output KeyringArn says",
+            )),
             (None, None) => match Workspace::find().ok().and_then(|workspace| workspace.local_stack().transpose()) {
                 Some(stack) => Ok(Self::File(stack?.keyring)),
                 None => Err(Failure::Misused("name the keyring: a file with --keyring, a secret with --secret")),

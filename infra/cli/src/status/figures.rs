@@ -7,6 +7,8 @@ use serde_json::{Map, Value, json};
 
 use crate::report;
 
+const SECS_OF_A_DAY: f64 = 86_400.0;
+
 /// How the values of an hour become one figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum How {
@@ -14,8 +16,8 @@ pub enum How {
     Sum,
     /// The value that 99 of 100 do not exceed.
     P99,
-    /// The greatest.
-    Maximum,
+    /// The greatest, of seconds, in days.
+    MaximumDays,
 }
 
 impl How {
@@ -25,7 +27,7 @@ impl How {
         match self {
             Self::Sum => "Sum",
             Self::P99 => "p99",
-            Self::Maximum => "Maximum",
+            Self::MaximumDays => "Maximum",
         }
     }
 
@@ -41,7 +43,7 @@ impl How {
                 let rank = sorted.len().saturating_mul(99).div_ceil(100);
                 sorted.get(rank.checked_sub(1)?).copied()
             }
-            Self::Maximum => sorted.last().copied(),
+            Self::MaximumDays => sorted.last().map(|secs| secs / SECS_OF_A_DAY),
         }
     }
 }
@@ -87,7 +89,7 @@ pub const ROWS: [Row; 19] = [
     sum("contended calls", metrics::STORE_CONFLICTS),
     Row { name: "latency p99, ms", metric: metrics::LATENCY, outcome: None, how: How::P99 },
     Row { name: "slowest call p99, ms", metric: metrics::STORE_LATENCY, outcome: None, how: How::P99 },
-    Row { name: "key age, s", metric: metrics::KEY_AGE, outcome: None, how: How::Maximum },
+    Row { name: "key age, days", metric: metrics::KEY_AGE, outcome: None, how: How::MaximumDays },
 ];
 
 /// How reuses stand to reissues: far below 1 is a client's bug, above it an attack.
@@ -124,7 +126,7 @@ impl Figures {
     /// As a table; rows and columns of which nothing was said are left out.
     #[must_use]
     pub fn text(&self) -> String {
-        if self.0.is_empty() {
+        if self.is_empty() {
             return "nothing was asked of any function".to_owned();
         }
         let functions: Vec<&str> = self.0.keys().map(String::as_str).collect();
@@ -135,6 +137,12 @@ impl Figures {
             std::iter::once(name.to_owned()).chain(cells).collect()
         };
         report::table(&header, rows.map(row))
+    }
+
+    /// Whether nothing was said of any function.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// By function, every figure.
@@ -167,7 +175,7 @@ mod tests {
 
     #[test]
     fn nothing_said_is_no_figure_and_not_zero() {
-        for how in [How::Sum, How::P99, How::Maximum] {
+        for how in [How::Sum, How::P99, How::MaximumDays] {
             assert_eq!(how.of(&[]), None, "{how:?}");
         }
         assert_eq!(How::Sum.of(&[0.0, 0.0]), Some(0.0));

@@ -106,6 +106,7 @@ mod tests {
             status: 200,
             family: None,
             generation: None,
+            caller: None,
             another_client: outcome == "reissued",
             usage,
         };
@@ -148,7 +149,7 @@ mod tests {
             ("throttled calls", 4.0),
             ("latency p99, ms", 30.0),
             ("slowest call p99, ms", 2.0),
-            ("key age, s", 172_800.0),
+            ("key age, days", 2.0),
         ] {
             assert_eq!(figures.get("uniqos", name), Some(figure), "{name}");
         }

@@ -46,21 +46,46 @@ pub fn functions() -> Vec<&'static str> {
 pub async fn run(arguments: &StatusArguments, target: &Target) -> Result<Report, Failure> {
     let to = Moment::read()?.now;
     let from = Timestamp::from_millis(to.millis().saturating_sub(rondo_shared::moment::millis_of(SPAN)));
-    let figures = match target.place() {
-        Place::Local(_) => lines::figures(&lines::read(&Workspace::find()?)?, from),
+    match target.place() {
+        Place::Local(_) => {
+            let figures = lines::figures(&lines::read(&Workspace::find()?)?, from);
+            Ok(report(&figures, from, &target.place().to_string(), None))
+        }
         Place::Aws { table } => {
             let default = || Namespace::new(&format!("Rondo/{table}"));
             let namespace = arguments.namespace.clone().or_else(default);
             let namespace =
                 namespace.ok_or(Failure::Misused("the table's name makes no namespace: give --namespace"))?;
-            cloudwatch::figures(&namespace, from, to).await?
+            let figures = cloudwatch::figures(&namespace, from, to).await?;
+            let place = format!("{}, metrics of {}", target.place(), namespace.as_str());
+            Ok(report(&figures, from, &place, Some(ANOTHER_NAMESPACE)))
         }
-    };
-    Ok(report(&figures, from, target.place()))
+    }
 }
 
-fn report(figures: &Figures, from: Timestamp, place: &Place) -> Report {
-    let text = format!("since {} at {place}\n\n{}", from.iso8601(), figures.text());
+/// What to do about a stack of which CloudWatch says nothing, whatever is asked of it.
+const ANOTHER_NAMESPACE: &str =
+    "where the stack's parameter MetricsNamespace is not Rondo: --namespace NAMESPACE/TABLE asks for its metrics";
+
+/// `else_try` says what to do where there are no figures.
+fn report(figures: &Figures, from: Timestamp, place: &str, else_try: Option<&str>) -> Report {
+    let advice = else_try.filter(|_| figures.is_empty()).map(|advice| format!("; {advice}")).unwrap_or_default();
+    let text = format!("since {} at {place}\n\n{}{advice}", from.iso8601(), figures.text());
     let json = serde_json::json!({"since": from.iso8601(), "functions": figures.json()});
     Report::new(text, json)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_that_are_not_there_may_be_in_another_namespace() {
+        let (at, mut figures) = (Timestamp::from_secs(0), Figures::default());
+        let text = |figures: &Figures| report(figures, at, "there", Some(ANOTHER_NAMESPACE)).text().to_owned();
+        assert!(text(&figures).contains("--namespace"));
+        figures.put("one", &figures::ROWS[0], Some(1.0));
+        assert!(!text(&figures).contains("--namespace"));
+        assert!(!report(&Figures::default(), at, "here", None).text().contains("--namespace"));
+    }
 }
