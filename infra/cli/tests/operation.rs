@@ -574,6 +574,8 @@ async fn a_malformed_entry_among_a_users_sessions_is_listed_and_keeps_none_from_
         for _ in 0..4 {
             families.push(stack.run("rondo session open --user ada --label laptop").await["family"].clone());
         }
+        // As they are listed: ULIDs of one millisecond come in any order.
+        families.sort_by_key(Value::to_string);
         let pk = keys::user(&uniqos(), &Subject::new("ada").unwrap());
         let entry = |family: &str| Item::at(Key { pk: pk.clone(), sk: format!("{}{family}", keys::SESSION_PREFIX) });
         put(entry(text(&families[0]))).await;

@@ -26,8 +26,8 @@ pub fn as_dynamodb_spells(operation: &str) -> String {
 fn every_key_pattern_is_on_the_sheet_of_access_patterns() {
     let (sheet, keys) = (read(ACCESS_PATTERNS), read("shared/src/store/keys.rs"));
     let patterns = [
-        "FAMILY#", "GEN#", "SEAL", "CLIENT#", "USER#", "SESSION#", "OPENED#", "ORG#", "QUOTA#", "RATE#", "PROFILE",
-        "PASSWORD", "BUCKET",
+        "FAMILY#", "GEN#", "SEAL", "CLIENT#", "USER#", "SESSION#", "OPENED#", "ORG#", "QUOTA#", "PROJECT#", "RATE#",
+        "PROFILE", "PASSWORD", "BUCKET",
     ];
     for pattern in patterns {
         assert!(keys.contains(pattern), "keys.rs has no {pattern}; take it from this test and from the sheet");
