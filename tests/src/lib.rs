@@ -4,6 +4,7 @@
 pub mod dynamo;
 pub mod faults;
 pub mod gateway;
+pub mod products;
 pub mod runtime;
 pub mod secrets;
 pub mod world;

@@ -5,9 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use rondo_tests::dynamo::TABLE;
-
-/// The contract's own window, in seconds.
-pub const GRACE_SECS: &str = "10";
+use rondo_tests::products::{PRODUCTS, Product, keyring};
 
 /// A process of this very program. Killed when it is dropped.
 pub struct Process {
@@ -19,9 +17,9 @@ pub struct Process {
 }
 
 impl Process {
-    fn start(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+    fn start(arguments: &[&str], variables: &[(String, String)]) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(arguments).envs(variables.iter().copied()).stdout(Stdio::piped());
+        command.args(arguments).envs(variables.iter().cloned()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let (mut output, mut said) = (BufReader::new(child.stdout.take().unwrap()), String::new());
         output.read_line(&mut said).unwrap();
@@ -60,15 +58,17 @@ impl Drop for Process {
 pub struct Place {
     folder: PathBuf,
     address: String,
+    session_secs: u64,
 }
 
 impl Place {
-    pub fn new() -> Self {
+    /// Sessions last so long.
+    pub fn new(session_secs: u64) -> Self {
         let folder = std::env::temp_dir().join(format!("rondo-load-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join("keyring.json"), rondo_tests::world::keyring_document().to_string()).unwrap();
+        std::fs::write(folder.join("keyring.json"), keyring().to_string()).unwrap();
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        Self { folder, address: free.local_addr().unwrap().to_string() }
+        Self { folder, address: free.local_addr().unwrap().to_string(), session_secs }
     }
 
     fn file(&self, name: &str) -> String {
@@ -83,19 +83,22 @@ impl Place {
         Process::start(&["store", &self.file("store.db"), &self.address], &[])
     }
 
-    pub fn start_function(&self) -> Process {
-        let (keyring, url) = (self.file("keyring.json"), self.store_url());
-        let variables = self.variables(&keyring);
-        Process::start(&["function", &url], &variables)
+    pub fn start_function(&self, product: Product) -> Process {
+        Process::start(&["function", product.name(), &self.store_url()], &self.variables())
     }
 
-    fn variables<'a>(&self, keyring: &'a str) -> [(&'static str, &'a str); 3] {
-        [("TABLE_NAME", TABLE), ("KEYRING_FILE", keyring), ("UNIQOS_GRACE_SECS", GRACE_SECS)]
+    /// What the functions are told: all else is as the contracts have it, and leaves room for an honest client.
+    fn variables(&self) -> Vec<(String, String)> {
+        let all = [("TABLE_NAME".to_owned(), TABLE.to_owned()), ("KEYRING_FILE".to_owned(), self.file("keyring.json"))];
+        let lasting = |product: Product| {
+            (format!("{}_ABSOLUTE_SECS", product.name().to_uppercase()), self.session_secs.to_string())
+        };
+        all.into_iter().chain(PRODUCTS.map(lasting)).collect()
     }
 
     /// The settings that the functions have.
     pub fn reader(&self) -> rondo_shared::config::Reader {
-        rondo_shared::config::Reader::new(self.variables(&self.file("keyring.json")))
+        rondo_shared::config::Reader::new(self.variables())
     }
 }
 
