@@ -35,7 +35,7 @@ pub fn has_test(source: &str, name: &str) -> bool {
     let attributes =
         |n: usize| lines[..n].iter().rev().take_while(|line| line.starts_with("#[") || line.starts_with("//"));
     let is_test = |attribute: &&str| attribute.starts_with("#[test]") || attribute.starts_with("#[tokio::test");
-    lines.iter().enumerate().any(|(n, line)| begins(&line) && attributes(n).any(|attribute| is_test(&attribute)))
+    lines.iter().enumerate().any(|(n, line)| begins(line) && attributes(n).any(is_test))
 }
 
 /// Whether this is one of the store's obligations, of each of which the suite's macro makes a test for every store.
