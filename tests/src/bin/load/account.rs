@@ -57,6 +57,11 @@ impl Account {
 
     pub fn was_late(&mut self) {
         self.late += 1;
+        self.may_be_sealed();
+    }
+
+    /// A retry of its last session was late by more than the window.
+    pub fn may_be_sealed(&mut self) {
         self.sessions.last_mut().unwrap().late = true;
     }
 }

@@ -20,9 +20,10 @@ use super::town::Town;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long it waits at most before it asks again, the first time; then twice that, and so on, up to the second. The wait is
 /// drawn from the upper half of it. Clients that all ask at the same instants keep a store that comes back from coming back;
-/// the sum of some tries must still lie within a window of ten seconds.
+/// the first five tries
+/// still lie within a window of ten seconds. A pause that ended at 2.4 s kept a busy store overloaded.
 const RETRY_PAUSE: Duration = Duration::from_millis(300);
-const RETRY_PAUSE_MAX: Duration = Duration::from_millis(2_400);
+const RETRY_PAUSE_MAX: Duration = Duration::from_secs(20);
 /// Within which all refresh once more when the trouble is over.
 const LAST_TURNS: Duration = Duration::from_secs(4);
 
@@ -129,7 +130,7 @@ impl Honest {
         for tries in 0.. {
             // A browser drops the cookie, and the others read the time; Replyke's client asks until it is refused.
             if self.product != Product::Replyke && held.is_over() {
-                self.account.expired += 1;
+                self.over(town, first_asked);
                 *held = self.sign_in(town).await;
                 return true;
             }
@@ -144,7 +145,7 @@ impl Honest {
                     return true;
                 }
                 Said::Refused if held.is_over() => {
-                    self.account.expired += 1;
+                    self.over(town, first_asked);
                     *held = self.sign_in(town).await;
                     return true;
                 }
@@ -162,6 +163,14 @@ impl Honest {
             elapse(wait.max(self.backoff(tries))).await;
         }
         true
+    }
+
+    /// Its session's own time is over. A retry past the window may have ended it before.
+    fn over(&mut self, town: &Town, first_asked: Instant) {
+        self.account.expired += 1;
+        if self.window(town).is_some_and(|window| first_asked.elapsed() >= window) {
+            self.account.may_be_sealed();
+        }
     }
 
     /// How long the contract believes a retry: the named case is a retry that comes later. Where nothing rotates there is none.
