@@ -7,7 +7,7 @@ mod world;
 use rondo_shared::store::item::{Cause, Project, ProjectStatus};
 use rondo_shared::store::{Item, Meter, Store as _};
 use rondo_tests::{T0, secs};
-use serde_json::{Value, json};
+use serde_json::json;
 use world::{
     Answer, FOREIGN, NO_USER, NOT_RECOGNIZED, PROJECT, SERVER_ERROR, USER, World, assert_says, cookie_event,
     from_address, in_project, send_to, signed, token_event, with_claims,
@@ -136,24 +136,28 @@ async fn a_project_that_exists_answers_as_one_that_never_was_whoever_has_no_toke
         let claims = world::claims_of(&with_claims(&good, &json!({"ten": format!("replyke:{project}")})));
         signed(&world::part_of(&good, 0), &claims, &[9; 32])
     };
-    let requests: Vec<Box<dyn Fn(&str) -> Value>> = vec![
-        Box::new(|_| world::event(json!({}))),
-        Box::new(|_| token_event(json!("a.b.c"))),
-        Box::new(|_| token_event(json!(7))),
-        Box::new(|_| cookie_event(&good)),
-        Box::new(|_| token_event(json!(good))),
-        Box::new(|_| cookie_event(&with_claims(&good, &json!({"exp": 1})))),
-        Box::new(|project| cookie_event(&forged(project))),
-        Box::new(|project| token_event(json!(forged(project)))),
-    ];
-    for (n, request) in requests.iter().enumerate() {
+    let requests = |project: &str| {
+        [
+            world::event(json!({})),
+            token_event(json!("a.b.c")),
+            token_event(json!(7)),
+            cookie_event(&good),
+            token_event(json!(good)),
+            cookie_event(&with_claims(&good, &json!({"exp": 1}))),
+            cookie_event(&forged(project)),
+            token_event(json!(forged(project))),
+        ]
+    };
+    let mut told = Vec::new();
+    for (m, project) in ["open", "closed", "never-was"].into_iter().enumerate() {
         let mut answers = Vec::new();
-        for (m, project) in ["open", "closed", "never-was"].into_iter().enumerate() {
+        for (n, request) in requests(project).into_iter().enumerate() {
             // Each from an address of its own, so that none tells what another has used up.
-            let event = from_address(in_project(request(project), project), &format!("198.51.{n}.{m}"));
+            let event = from_address(in_project(request, project), &format!("198.51.{n}.{m}"));
             answers.push(seen(world.send(event, secs(1)).await));
         }
-        assert!(answers.iter().all(|answer| *answer == answers[0]), "{n}: {answers:#?}");
+        told.push(answers);
     }
+    assert!(told.iter().all(|answers| *answers == told[0]), "{told:#?}");
     assert!(world.faults.take_attempts().is_empty(), "nothing was asked of the store");
 }

@@ -386,3 +386,8 @@ fn instance(dynamo: &LocalDynamo, settings: &[(String, String)]) -> (Faults, App
     let app = App::new(common, policy, dynamo.store(faults.http()), T0).unwrap();
     (faults, app)
 }
+
+/// Sends a request of an address of its own, so that no limit is met.
+pub async fn send_from(world: &World, n: usize, event: Value) -> Answer {
+    world.send(from_address(event, &format!("198.51.100.{n}")), rondo_tests::secs(1)).await
+}
