@@ -1,9 +1,10 @@
-//! Chaos: random schedules of tabs, a thief, an operator and the store's troubles, against the real functions over the
-//! real SDK and the embedded DynamoDB. After each, a checker decides whether a history that the promises allow explains
+//! Chaos: random schedules of tabs, a thief, an operator, the store's troubles, items that expire and items that are lost,
+//! against the real functions over the real SDK and the embedded DynamoDB. After each, a checker decides whether a history that the promises allow explains
 //! every answer and every item. A schedule is a seed; what fails is shrunk and told.
 //!
 //! `cargo test` plays some hundreds; `make chaos` ten thousand, or what `ARGS="seed=7 count=100"` says.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -19,10 +20,10 @@ mod chaos {
 }
 
 use chaos::broken::Broken;
-use chaos::check::violations;
-use chaos::function::PRODUCTS;
+use chaos::check::{SIGHTS, sights, violations};
 use chaos::play::{History, play};
 use chaos::schedule::Schedule;
+use rondo_tests::products::PRODUCTS;
 
 /// How many `cargo test` plays.
 const SHORT: u64 = 300;
@@ -41,7 +42,7 @@ fn asked_for(name: &str, otherwise: u64) -> u64 {
 }
 
 /// Each obligation broken, and what the checker says then.
-const MUTATIONS: [(Broken, &str); 11] = [
+const MUTATIONS: [(Broken, &str); 17] = [
     (Broken::PutsReplace, "written over"),
     (Broken::EveryPutWins, "does not stand"),
     (Broken::LostPutsGetTheirOwn, "does not stand"),
@@ -53,6 +54,13 @@ const MUTATIONS: [(Broken, &str); 11] = [
     (Broken::FailedQueriesFindNothing, "nothing was ever taken away"),
     (Broken::SealsAreForgotten, "the family was not sealed"),
     (Broken::NotesAreForgotten, "not written down"),
+    // With the window off, with an amnesty, with items that expire, with items that are lost.
+    (Broken::WindowsSlide, "which is no race"),
+    (Broken::AmnestyIsEndless, "a retired token was believed"),
+    (Broken::AmnestyIsForgotten, "the amnesty forgives it"),
+    (Broken::ExpiresEarly, "nothing was ever taken away"),
+    (Broken::ExpiresEarly, "had expired, and was put again"),
+    (Broken::QueriesAreStale, "went on after its items were lost"),
 ];
 /// Seeds within which each mutation must be found.
 const MUTANT_SEEDS: u64 = 400;
@@ -113,8 +121,13 @@ fn shrunk(schedule: Schedule, broken: Broken) -> Schedule {
 
 /// What happened, in the order in which it did.
 fn story(schedule: &Schedule, history: &History) -> String {
-    let mut story =
-        format!("seed {}, {}, clocks off by {:?} ms\n", schedule.seed, schedule.product.name(), schedule.skews);
+    let mut story = format!(
+        "seed {}, {}, {:?}, clocks off by {:?} ms\n",
+        schedule.seed,
+        schedule.product.name(),
+        schedule.settings,
+        schedule.skews
+    );
     for (ms, what) in &history.story {
         story += &format!("{:>9.3} s  {what}\n", std::time::Duration::from_millis(*ms).as_secs_f64());
     }
@@ -125,7 +138,8 @@ fn story(schedule: &Schedule, history: &History) -> String {
 fn a_history_that_the_promises_allow_explains_whatever_happens() {
     let (first, count) = (asked_for("seed", 1), asked_for("count", SHORT));
     let (begun, next, failed) = (Instant::now(), AtomicU64::new(first), Mutex::new(Vec::new()));
-    let totals = Mutex::new(std::collections::BTreeMap::<String, u64>::new());
+    let totals = Mutex::new(BTreeMap::<String, u64>::new());
+    let seen = Mutex::new(SIGHTS.map(|sight| (sight, 0_u64)).into_iter().collect::<BTreeMap<_, _>>());
     let workers = std::thread::available_parallelism().map_or(2, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..workers {
@@ -136,6 +150,9 @@ fn a_history_that_the_promises_allow_explains_whatever_happens() {
                         return;
                     }
                     let history = play(&drawn(seed), Broken::Nothing);
+                    for sight in sights(&history) {
+                        *seen.lock().unwrap().get_mut(sight).unwrap() += 1;
+                    }
                     let mut totals = totals.lock().unwrap();
                     for asked in &history.asked {
                         *totals.entry(asked.outcome.to_owned()).or_default() += 1;
@@ -150,10 +167,12 @@ fn a_history_that_the_promises_allow_explains_whatever_happens() {
         }
     });
     println!(
-        "{count} schedules from seed {first} in {:.1} s: {:?}",
-        begun.elapsed().as_secs_f64(),
+        "{count} schedules from seed {first} in {:.1} minutes: {:?}",
+        begun.elapsed().as_secs_f64() / 60.0,
         totals.lock().unwrap()
     );
+    let seen = seen.into_inner().unwrap();
+    println!("schedules with: {seen:?}");
 
     let mut failed = failed.into_inner().unwrap();
     failed.sort_unstable();
@@ -164,4 +183,5 @@ fn a_history_that_the_promises_allow_explains_whatever_happens() {
         println!("{}=> {}\n", story(schedule, &history), violations(&history).join("\n=> "));
     }
     assert!(failed.is_empty(), "seeds that fail: {failed:?}");
+    assert!(count < SHORT || seen.values().all(|schedules| *schedules > 0), "some kind never occurs: {seen:?}");
 }

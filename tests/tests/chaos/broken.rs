@@ -33,6 +33,12 @@ pub enum Broken {
     SealsAreForgotten,
     /// Notes are acknowledged and not written.
     NotesAreForgotten,
+    /// Items are deleted while tokens need them: at half of a token's time.
+    ExpiresEarly,
+    /// Not the store's: the function forgives at all times.
+    AmnestyIsEndless,
+    /// Nor this: the function never forgives.
+    AmnestyIsForgotten,
 }
 
 /// A store that may break an obligation.

@@ -1,16 +1,19 @@
 //! Whether a history that the promises allow explains every answer and every item.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use rondo_shared::rotation::Grace;
 use rondo_shared::rotation::family::client_hash;
+use rondo_shared::rotation::policy::CONFLICT_WINDOW;
 use rondo_shared::store::item::Cause;
 use serde_json::Value;
 
 use super::play::{Asked, History};
-use super::schedule::Who;
+use super::schedule::{Loss, Who};
 use super::wire::{At, Write};
+
+const CONFLICT_MILLIS: i64 = CONFLICT_WINDOW.as_millis() as i64;
 
 /// A generation as it stands.
 struct Generation {
@@ -23,6 +26,7 @@ struct Generation {
     request_id: String,
 }
 
+#[derive(Clone)]
 struct Sealed {
     put: At,
     cause: String,
@@ -31,23 +35,57 @@ struct Sealed {
 
 struct Checker<'a> {
     history: &'a History,
+    /// Those that were put before anything was lost; what has expired since is among them.
     generations: BTreeMap<u32, Generation>,
-    seal: Option<Sealed>,
+    /// One, but for those that were lost or expired.
+    seals: Vec<Sealed>,
     notes: BTreeMap<String, At>,
     found: Vec<String>,
+    saw: BTreeSet<&'static str>,
 }
 
 /// Everything that the promises do not allow.
 pub fn violations(history: &History) -> Vec<String> {
-    let mut checker =
-        Checker { history, generations: BTreeMap::new(), seal: None, notes: BTreeMap::new(), found: Vec::new() };
+    checked(history).found
+}
+
+/// Which kinds of settings and events there were, so that a stranger sees that they occur.
+pub fn sights(history: &History) -> BTreeSet<&'static str> {
+    let mut saw = checked(history).saw;
+    saw.extend(history.settings.grace_off.then_some("grace off"));
+    saw.extend(history.amnesty.map(|_| "an amnesty"));
+    saw.extend(history.settings.ttl.map(|_| "short-lived tokens"));
+    saw.extend(history.removals.iter().any(|gone| gone.expired).then_some("items deleted by TTL"));
+    saw.extend(history.lost.map(|(_, loss)| match loss {
+        Loss::All => "all items lost",
+        Loss::AllButSeal => "all but the seal lost",
+    }));
+    saw
+}
+
+/// What [`sights`] can tell of.
+pub const SIGHTS: [&str; 9] = [
+    "grace off",
+    "a conflict",
+    "an amnesty",
+    "a forgiven token",
+    "short-lived tokens",
+    "an expired token",
+    "items deleted by TTL",
+    "all items lost",
+    "all but the seal lost",
+];
+
+fn checked(history: &History) -> Checker<'_> {
+    let (generations, seals, notes) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
+    let mut checker = Checker { history, generations, seals, notes, found: Vec::new(), saw: BTreeSet::new() };
     checker.read_writes();
     checker.one_line();
     for asked in &history.asked {
         checker.answer(asked);
     }
-    checker.seal();
-    checker.found
+    checker.seals();
+    checker
 }
 
 fn text(item: &Value, name: &str) -> String {
@@ -63,26 +101,46 @@ impl Checker<'_> {
         self.found.push(violation);
     }
 
-    /// No item of a family ever changes.
+    /// Whether that was after items were lost. Nothing was under way then, so that no request was both before and after.
+    fn is_after_loss(&self, at: At) -> bool {
+        self.history.lost.is_some_and(|(lost, _)| at > lost)
+    }
+
+    /// No item of a family ever changes, and none that has expired comes back: tokens that could put it expired before.
     fn read_writes(&mut self) {
-        let mut first: BTreeMap<&str, &Write> = BTreeMap::new();
-        for write in &self.history.writes {
-            if first.contains_key(write.key.as_str()) {
-                self.found.push(format!("{} was written over", write.key));
+        let history = self.history;
+        let mut events: Vec<_> = history.writes.iter().map(|it| (it.at, it.key.as_str(), Some(it))).collect();
+        events.extend(history.removals.iter().map(|it| (it.at, it.key.as_str(), None)));
+        events.sort_by_key(|(at, ..)| *at);
+        let (mut standing, mut gone) = (BTreeMap::new(), BTreeSet::new());
+        for (at, key, put) in events {
+            let Some(write) = put else {
+                standing.remove(key);
+                gone.insert(key);
+                continue;
+            };
+            if standing.contains_key(key) {
+                self.says(format!("{key} was written over"));
                 continue;
             }
-            first.insert(&write.key, write);
-            self.read(write);
-        }
-        let stands: BTreeMap<_, _> =
-            self.history.items.iter().map(|item| (item["sk"]["S"].as_str().unwrap(), item)).collect();
-        for (key, write) in &first {
-            if stands.get(key) != Some(&&write.item) {
-                self.found.push(format!("{key} does not stand as it was put"));
+            // The operator may end a session whose seal has outlived it.
+            if gone.contains(key) && key != "SEAL" && !self.is_after_loss(at) {
+                self.says(format!("{key} had expired, and was put again"));
+            }
+            standing.insert(key, &write.item);
+            if !self.is_after_loss(at) || key == "SEAL" {
+                self.read(write);
             }
         }
-        if stands.len() != first.len() {
-            self.found.push("something stands that nobody put".to_owned());
+        let items: BTreeMap<_, _> =
+            history.items.iter().map(|item| (item["sk"]["S"].as_str().unwrap(), item)).collect();
+        for (key, item) in &standing {
+            if items.get(key) != Some(item) {
+                self.says(format!("{key} does not stand as it was put"));
+            }
+        }
+        if items.len() != standing.len() {
+            self.says("something stands that nobody put".to_owned());
         }
     }
 
@@ -98,9 +156,9 @@ impl Checker<'_> {
                 by,
                 request_id: text(item, "request_id"),
             };
-            self.generations.insert(n.parse().unwrap(), generation);
+            self.generations.entry(n.parse().unwrap()).or_insert(generation);
         } else if key == "SEAL" {
-            self.seal = Some(Sealed { put: *at, cause: text(item, "cause"), request_id: text(item, "request_id") });
+            self.seals.push(Sealed { put: *at, cause: text(item, "cause"), request_id: text(item, "request_id") });
         } else {
             self.notes.insert(key.clone(), *at);
         }
@@ -127,15 +185,25 @@ impl Checker<'_> {
 
     fn answer(&mut self, asked: &Asked) {
         let name = format!("{:?}'s generation {} at {} ms", asked.who, asked.presented.generation, asked.begun.ms);
+        let after_loss = self.is_after_loss(asked.begun);
         match asked.outcome {
+            "rotated" | "reissued" if after_loss => self.says(format!("{name}: went on after its items were lost")),
             "rotated" | "reissued" => self.granted(asked, &name),
+            "invalid" => self.invalid(asked, &name),
+            "refused" if asked.cause == Some("conflict") => self.conflict(asked, &name),
             "refused" | "revoked" if asked.status != self.history.product.refusal() => {
                 self.says(format!("{name}: a refusal is answered {}", asked.status));
             }
             "refused" => self.refused(asked, &name),
             "revoked" => {
                 self.refused(asked, &name);
-                if !self.is_reuse(asked) {
+                if after_loss {
+                    if asked.cause != Some(Cause::UnknownGeneration.as_str()) {
+                        self.says(format!("{name}: revoked for {:?}, and its items were lost", asked.cause));
+                    }
+                } else if self.is_forgiven_reuse(asked) {
+                    self.says(format!("{name}: revoked, and the amnesty forgives it"));
+                } else if !self.is_reuse(asked) {
                     self.says(format!("{name}: revoked, and the token was not past its window"));
                 }
             }
@@ -171,6 +239,9 @@ impl Checker<'_> {
         }
         let stands = self.generations.get(&m).filter(|it| it.gid == minted.gid && it.put < asked.ended);
         let Some(live) = stands else { return says(format!("generation {m} was minted, and does not stand")) };
+        if asked.now.secs() >= asked.presented.exp {
+            says("an expired token was believed".to_owned());
+        }
         if live.exp != minted.exp {
             says("the token does not expire as its generation does".to_owned());
         }
@@ -188,7 +259,10 @@ impl Checker<'_> {
         }
         if slot.request_id != asked.request_id {
             let age = Duration::from_millis(u64::try_from(asked.now.millis() - slot.minted_at).unwrap_or(0));
-            if age >= window(self.history.grace) {
+            let is_late = age >= window(self.history.grace);
+            if is_late && m == n + 1 && forgives(self.history, slot, asked) {
+                self.saw.insert("a forgiven token");
+            } else if is_late {
                 says(format!("a retired token was believed {} ms after its window began", age.as_millis()));
             }
             let used = self.generations.get(&(n + 2)).is_some_and(|next| next.put < asked.begun);
@@ -210,48 +284,104 @@ impl Checker<'_> {
         if asked.minted.is_some() {
             self.says(format!("{name}: refused with a token"));
         }
-        let Some(seal) = self.seal.as_ref().filter(|seal| seal.put < asked.ended) else {
+        let put: Vec<_> = self.seals.iter().filter(|seal| seal.put < asked.ended).map(|it| it.cause.clone()).collect();
+        if put.is_empty() {
             return self.says(format!("{name}: refused, and the family was not sealed"));
-        };
-        if asked.outcome == "refused" && asked.cause != Some(seal.cause.as_str()) {
-            let cause = seal.cause.clone();
-            self.says(format!("{name}: refused for {:?}, and the seal says {cause}", asked.cause));
+        }
+        // A seal that was lost may be remembered.
+        if asked.outcome == "refused" && !put.iter().any(|cause| asked.cause == Some(cause.as_str())) {
+            self.says(format!("{name}: refused for {:?}, and the seal says {}", asked.cause, put.join(", ")));
         }
     }
 
-    /// The seal that stands has a reason.
-    fn seal(&mut self) {
-        let Some(seal) = &self.seal else { return };
-        if seal.cause == Cause::SignOut.as_str() {
-            if !self.history.revoked.iter().any(|revoked| revoked.begun < seal.put) {
-                self.says("a session was ended that no operator ended".to_owned());
-            }
-            return;
+    /// What does not verify: here nothing but tokens whose time is over.
+    fn invalid(&mut self, asked: &Asked, name: &str) {
+        self.saw.insert("an expired token");
+        if asked.now.secs() < asked.presented.exp || asked.cause != Some("expired") {
+            self.says(format!("{name}: called invalid for {:?}, and it had not expired", asked.cause));
         }
-        let by = self.history.asked.iter().find(|asked| asked.request_id == seal.request_id);
-        let Some(by) = by else { return self.says("nobody put the seal".to_owned()) };
+        if asked.minted.is_some() || asked.status != self.history.product.refusal() {
+            self.says(format!("{name}: an expired token is answered {}", asked.status));
+        }
+    }
+
+    /// With the window off, another request is rotating this token: told for two seconds, and nothing is changed.
+    fn conflict(&mut self, asked: &Asked, name: &str) {
+        self.saw.insert("a conflict");
+        let slot = self.generations.get(&(asked.presented.generation + 1)).filter(|slot| slot.put < asked.ended);
+        let Some(slot) = slot.filter(|slot| slot.request_id != asked.request_id) else {
+            return self.says(format!("{name}: told to try again, and nobody else had rotated it"));
+        };
+        let age = asked.now.millis() - slot.minted_at;
+        if self.history.grace != Grace::Off || self.is_after_loss(asked.begun) || age >= CONFLICT_MILLIS {
+            self.says(format!("{name}: told to try again {age} ms after it was rotated, which is no race"));
+        }
+        if asked.minted.is_some() || asked.sets_cookies || asked.status == self.history.product.refusal() {
+            self.says(format!("{name}: a conflict looks like an invalid token"));
+        }
+    }
+
+    /// Each seal has a reason.
+    fn seals(&mut self) {
+        for seal in self.seals.clone() {
+            if let Some(wrong) = self.wrong_seal(&seal) {
+                self.says(wrong);
+            }
+        }
+    }
+
+    fn wrong_seal(&self, seal: &Sealed) -> Option<String> {
+        let says = |what: &str| Some(what.to_owned());
+        if seal.cause == Cause::SignOut.as_str() {
+            let by_operator = self.history.revoked.iter().any(|revoked| revoked.begun < seal.put);
+            return if by_operator { None } else { says("a session was ended that no operator ended") };
+        }
+        let Some(by) = self.history.asked.iter().find(|asked| asked.request_id == seal.request_id) else {
+            return says("nobody put the seal");
+        };
+        if self.is_after_loss(seal.put) {
+            let unknown = seal.cause == Cause::UnknownGeneration.as_str();
+            return if unknown { None } else { Some(format!("the seal says {}, and items were lost", seal.cause)) };
+        }
         if seal.cause != Cause::Reuse.as_str() {
-            let cause = seal.cause.clone();
-            return self.says(format!("the seal says {cause}, and nothing was ever taken away"));
+            return Some(format!("the seal says {}, and nothing was ever taken away", seal.cause));
         }
         if !self.is_reuse(by) {
-            return self.says("a family was sealed for a token that was not past its window".to_owned());
+            return says("a family was sealed for a token that was not past its window");
         }
         let theft = self.generations.values().any(|it| it.by == Some(Who::Thief)) || by.who == Who::Thief;
         if !theft && self.excuse(by).is_none() {
-            self.says("an honest client was refused, and nothing was delayed or overtaken".to_owned());
+            return says("an honest client was refused, and nothing was delayed or overtaken");
         }
+        None
     }
 
-    /// Whether the presented token was retired, by another request, and past its window.
+    /// Whether the presented token was retired, by another request, and past its window, and is not forgiven.
     fn is_reuse(&self, asked: &Asked) -> bool {
-        let n = asked.presented.generation;
-        let slot = self.generations.get(&(n + 1)).filter(|slot| slot.put < asked.ended);
-        let Some(slot) = slot.filter(|slot| slot.request_id != asked.request_id) else { return false };
+        self.is_past_its_window(asked) && !self.is_forgiven_reuse(asked)
+    }
+
+    fn is_past_its_window(&self, asked: &Asked) -> bool {
+        let Some(slot) = self.anothers_slot(asked) else { return false };
         let age = asked.now.millis() - slot.minted_at;
-        let used = self.generations.get(&(n + 2)).is_some_and(|next| next.put < asked.ended);
-        age >= i64::try_from(window(self.history.grace).as_millis()).unwrap()
-            || (used && matches!(self.history.grace, Grace::UntilSuccessorUsed { .. }))
+        let conflict = if self.history.grace == Grace::Off { CONFLICT_MILLIS } else { 0 };
+        age >= i64::try_from(window(self.history.grace).as_millis()).unwrap() + conflict
+            || (self.is_used(asked) && matches!(self.history.grace, Grace::UntilSuccessorUsed { .. }))
+    }
+
+    /// Whether it is past its window, and the amnesty forgives it: nobody went on from its successor before the answer.
+    fn is_forgiven_reuse(&self, asked: &Asked) -> bool {
+        let forgiven = self.anothers_slot(asked).is_some_and(|slot| forgives(self.history, slot, asked));
+        forgiven && !self.is_used(asked) && self.is_past_its_window(asked)
+    }
+
+    fn anothers_slot(&self, asked: &Asked) -> Option<&Generation> {
+        let slot = self.generations.get(&(asked.presented.generation + 1))?;
+        Some(slot).filter(|slot| slot.put < asked.ended && slot.request_id != asked.request_id)
+    }
+
+    fn is_used(&self, asked: &Asked) -> bool {
+        self.generations.get(&(asked.presented.generation + 2)).is_some_and(|next| next.put < asked.ended)
     }
 
     /// Which of the named cases an honest client's reuse was.
@@ -282,8 +412,15 @@ impl Checker<'_> {
 /// When somebody was first told that the family had ended.
 fn acknowledgement(history: &History) -> Option<At> {
     let by_operator = history.revoked.iter().filter(|it| it.acknowledged).map(|it| it.ended);
-    let by_function = history.asked.iter().filter(|it| matches!(it.outcome, "refused" | "revoked")).map(|it| it.ended);
+    let is_end = |it: &&Asked| matches!(it.outcome, "refused" | "revoked") && it.cause != Some("conflict");
+    let by_function = history.asked.iter().filter(is_end).map(|it| it.ended);
     by_operator.chain(by_function).min()
+}
+
+/// Whether the amnesty is for this successor, if nobody has used it.
+fn forgives(history: &History, slot: &Generation, asked: &Asked) -> bool {
+    let covers = history.amnesty.is_some_and(|(from, to)| from <= slot.minted_at && slot.minted_at < to);
+    covers && asked.now.secs() < slot.exp
 }
 
 fn window(grace: Grace) -> Duration {

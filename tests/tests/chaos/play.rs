@@ -10,20 +10,21 @@ use rondo_shared::identity::{Client, FamilyId};
 use rondo_shared::moment::{Moment, Timestamp};
 use rondo_shared::rotation::Grace;
 use rondo_shared::session;
+use rondo_shared::store::Meter;
 use rondo_shared::store::dynamo::DynamoStore;
 use rondo_shared::store::item::Cause;
 use rondo_shared::store::table::TableDefinition;
-use rondo_shared::store::{Meter, keys};
 use rondo_shared::token::UnverifiedToken;
 use rondo_tests::T0;
 use rondo_tests::dynamo::TABLE;
+use rondo_tests::products::{Function, Product};
 use serde_json::Value;
 
 use super::broken::{Broken, Mutant};
 use super::dice::Dice;
-use super::function::{Function, Product};
-use super::schedule::{Does, Schedule, Step, Trip, Trouble, Who};
-use super::wire::{At, CALLER, Caller, Log, SharedLog, Write, elapse, http, standing};
+use super::function::{instant, reader, request};
+use super::schedule::{Does, Loss, Schedule, Settings, Step, Trip, Trouble, Who, window};
+use super::wire::{At, CALLER, Caller, Log, Removal, SharedLog, Write, elapse, families, http, remove};
 
 /// How long a client waits for an answer that does not come.
 const PATIENCE: u64 = 3_000;
@@ -80,10 +81,16 @@ pub struct Revoked {
 pub struct History {
     pub product: Product,
     pub grace: Grace,
+    /// Of a successor put from the one to the other, by the clock of who put it, in milliseconds.
+    pub amnesty: Option<(i64, i64)>,
+    pub settings: Settings,
     pub family: FamilyId,
     pub asked: Vec<Asked>,
     pub revoked: Vec<Revoked>,
     pub writes: Vec<Write>,
+    pub removals: Vec<Removal>,
+    /// When items were lost, and which.
+    pub lost: Option<(At, Loss)>,
     /// The family's items in the end.
     pub items: Vec<Value>,
     pub story: Vec<(u64, String)>,
@@ -106,6 +113,10 @@ struct Stage {
     pockets: Mutex<Pockets>,
     asked: Mutex<Vec<Asked>>,
     revoked: Mutex<Vec<Revoked>>,
+    lost: Mutex<Option<(At, Loss)>>,
+    /// Requests that have begun and not ended.
+    under_way: AtomicU64,
+    database: Database,
 }
 
 /// Plays it over a store that breaks what `broken` says.
@@ -131,21 +142,25 @@ async fn play_paused(schedule: &Schedule, broken: Broken) -> History {
     }
     // An honest client whom nothing hinders, at once and when all that was late has landed.
     stage.act(&stage.calm_refresh(schedule.seed)).await;
-    elapse(3 * schedule.product.window()).await;
+    elapse(3 * window(schedule.product)).await;
     stage.act(&stage.calm_refresh(schedule.seed + 1)).await;
 
-    let pk = keys::family(&schedule.product.tenant(), stage.family);
     let grace = stage.instances[0].grace();
     let (asked, revoked) = (stage.asked.lock().unwrap().clone(), stage.revoked.lock().unwrap().clone());
     let log = log.lock().unwrap();
+    let lost = *stage.lost.lock().unwrap();
     History {
         product: schedule.product,
         grace,
+        amnesty: schedule.settings.amnesty.map(|(from, to)| (instant(from).millis(), instant(to).millis())),
+        settings: schedule.settings.clone(),
         family: stage.family,
         asked,
         revoked,
         writes: log.writes.clone(),
-        items: standing(&database, &pk),
+        removals: log.removals.clone(),
+        lost,
+        items: families(&database),
         story: log.story.clone(),
     }
 }
@@ -154,13 +169,18 @@ async fn set(schedule: &Schedule, broken: Broken, database: &Database, log: &Sha
     // An address of its own for each play: the SDK keeps one quota of retries for each.
     static PLAYS: AtomicU64 = AtomicU64::new(0);
     let url = format!("http://play-{}.test", PLAYS.fetch_add(1, Ordering::Relaxed));
-    let plain = DynamoStore::over(http(database, log), &url, TABLE);
+    // Too early by the slack of an hour and half of a token's time.
+    let early = |idle: u64| if broken == Broken::ExpiresEarly { -3_600 - i64::try_from(idle / 2).unwrap() } else { 0 };
+    let lag = schedule.settings.ttl.map(|ttl| i64::try_from(ttl.lag).unwrap() + early(ttl.idle));
+    let plain = DynamoStore::over(http(database, log, lag), &url, TABLE);
     plain.create_table(&TableDefinition::from_template().unwrap()).await.unwrap();
     let (product, store) = (schedule.product, Mutant::new(plain.clone(), broken));
-    let instances: Vec<_> = schedule.skews.iter().map(|_| Function::boot(product, store.clone())).collect();
+    let boot = |_: &i64| Function::boot(product, reader(product, &schedule.settings, broken), store.clone(), T0);
+    let instances: Vec<_> = schedule.skews.iter().map(boot).collect();
     let moment = Moment::from_parts(T0, &Dice::new(schedule.seed).entropy());
     let whole = Mutant::new(plain, Broken::Nothing);
-    let (family, token) = instances[0].open(product, &moment, &whole).await;
+    let org = (product == Product::Uniqos).then_some("acme");
+    let (family, token) = instances[0].open("user-1", org, Who::Browser.client(), &moment, &whole).await.unwrap();
     Stage {
         product,
         skews: schedule.skews.clone(),
@@ -171,6 +191,9 @@ async fn set(schedule: &Schedule, broken: Broken, database: &Database, log: &Sha
         pockets: Mutex::new(Pockets { jar: Some(token), stolen: Vec::new() }),
         asked: Mutex::default(),
         revoked: Mutex::default(),
+        lost: Mutex::default(),
+        under_way: AtomicU64::new(0),
+        database: database.clone(),
     }
 }
 
@@ -188,6 +211,7 @@ impl Stage {
         match &step.does {
             Does::Refresh { who, instance, trips } => self.refresh(*who, *instance, trips, step.seed).await,
             Does::Revoke { troubles } => self.revoke(troubles, step.seed).await,
+            Does::Lose(loss) => self.lose(*loss).await,
             Does::Steal => {
                 let mut pockets = self.pockets.lock().unwrap();
                 if let Some(token) = pockets.jar.clone() {
@@ -196,6 +220,19 @@ impl Stage {
                 }
             }
         }
+    }
+
+    /// Nothing may be under way: what is lost under a request is not promised to be noticed.
+    async fn lose(&self, loss: Loss) {
+        while self.under_way.load(Ordering::Relaxed) > 0 || self.log.lock().unwrap().to_land > 0 {
+            elapse(7).await;
+        }
+        let goes = |item: &Value| loss == Loss::All || item["sk"]["S"] != "SEAL";
+        for item in families(&self.database).iter().filter(|item| goes(item)) {
+            remove(&self.database, &self.log, item, false);
+        }
+        let at = self.log.lock().unwrap().at();
+        self.lost.lock().unwrap().get_or_insert((at, loss));
     }
 
     async fn refresh(&self, who: Who, instance: usize, trips: &[Trip], seed: u64) {
@@ -227,10 +264,12 @@ impl Stage {
         elapse(trip.there).await;
         let begun = self.log.lock().unwrap().at();
         let now = Timestamp::from_millis(T0.millis() + self.skews[instance]).plus(Duration::from_millis(begun.ms));
-        let (moment, request) = (Moment::from_parts(now, &dice.entropy()), self.product.request(token, who));
+        let (moment, request) = (Moment::from_parts(now, &dice.entropy()), request(self.product, token, who));
         let caller = self.caller(name, &trip.troubles, dice);
         let function = &self.instances[instance];
+        self.under_way.fetch_add(1, Ordering::Relaxed);
         let (response, line) = CALLER.scope(caller.clone(), function.handle(&moment, &request)).await;
+        self.under_way.fetch_sub(1, Ordering::Relaxed);
         let token = self.product.token_of(&response);
         let minted = token.as_deref().map(Token::of);
         let ended = self.tell(format!(
@@ -279,7 +318,7 @@ impl Stage {
             (Who::Browser, None) if line.status == self.product.refusal() => pockets.jar = None,
             (Who::Browser | Who::Thief, None) => {}
         }
-        !matches!(line.outcome, "failed" | "limited")
+        !matches!((line.outcome, line.cause), ("failed" | "limited", _) | (_, Some("conflict")))
     }
 
     async fn revoke(&self, troubles: &[Trouble], seed: u64) {
@@ -292,7 +331,9 @@ impl Stage {
         let ends = T0.plus(Duration::from_secs(100 * 86_400));
         let revoking =
             session::revoke(&tenant, self.family, Cause::SignOut, ends, client, &self.store, &moment, &meter);
+        self.under_way.fetch_add(1, Ordering::Relaxed);
         let acknowledged = CALLER.scope(caller.clone(), revoking).await.is_ok();
+        self.under_way.fetch_sub(1, Ordering::Relaxed);
         let said = if acknowledged { "it has ended" } else { "perhaps; the store gave no answer" };
         let ended = self.tell(format!("the operator is told: {said}"));
         let met = caller.lock().unwrap().met;

@@ -1,7 +1,8 @@
 //! What is going to happen, drawn from a seed before anything does, so that steps can be left out one by one.
 
+use rondo_tests::products::Product;
+
 use super::dice::Dice;
-use super::function::Product;
 
 /// Everything that happens to one family.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,8 +11,28 @@ pub struct Schedule {
     pub product: Product,
     /// How far each instance's clock is off, in milliseconds.
     pub skews: Vec<i64>,
+    pub settings: Settings,
     /// In the order of their times.
     pub steps: Vec<Step>,
+}
+
+/// What the operator has set, and how prompt TTL is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// No grace window.
+    pub grace_off: bool,
+    /// The amnesty: from and to, in whole seconds after the session was opened.
+    pub amnesty: Option<(u64, u64)>,
+    pub ttl: Option<Ttl>,
+}
+
+/// Tokens whose time is short, and expired items that are deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ttl {
+    /// How long a token lives unused, in seconds.
+    pub idle: u64,
+    /// How long after its time an item goes: zero is the earliest moment allowed.
+    pub lag: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +52,15 @@ pub enum Does {
     Steal,
     /// An operator ends the session.
     Revoke { troubles: Vec<Trouble> },
+    /// Items of the family are deleted, as soon as nothing is under way.
+    Lose(Loss),
+}
+
+/// Which items go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    All,
+    AllButSeal,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -69,17 +99,30 @@ pub enum Trouble {
     Slow { by: u64 },
 }
 
+/// About how long a retired token is believed, in milliseconds: what chance is to fall around.
+pub const fn window(product: Product) -> u64 {
+    match product {
+        Product::Uniqos | Product::Dreadnode => 10_000,
+        Product::Elastic => 300_000,
+        Product::Replyke => 30_000,
+    }
+}
+
 impl Schedule {
     pub fn draw(seed: u64, product: Product) -> Self {
         let mut dice = Dice::new(seed);
         let instances = dice.between(1, 3);
         let skews = (0..instances).map(|_| i64::try_from(dice.between(0, 100)).unwrap() - 50).collect();
-        let window = product.window();
+        let window = window(product);
         // Some schedules are calm, some are all trouble; some know no thief and no operator.
         let (trouble, delay) = (dice.pick(&[0, 5, 15, 40]), dice.pick(&[0, 5, 20]));
-        let (thief, operator) = (dice.percent(50), dice.percent(25));
+        let (thief, operator, loss) = (dice.percent(50), dice.percent(25), dice.percent(20));
+        let ttl = dice.percent(20).then(|| Ttl { idle: dice.between(3_000, 9_000), lag: dice.pick(&[0, 0, 1, 3_600]) });
         let (mut at, mut steps, mut stolen) = (0, Vec::new(), false);
         for _ in 0..dice.between(3, 14) {
+            // Mostly within a token's time, so that the family outlives its first generations.
+            let far = ttl.filter(|_| dice.percent(50)).map(|ttl| dice.between(ttl.idle * 500, ttl.idle * 1_010));
+            at += far.unwrap_or_default();
             at += match dice.between(0, 9) {
                 0..=3 => dice.between(0, 60),
                 4..=6 => dice.between(0, window / 4),
@@ -91,12 +134,18 @@ impl Schedule {
                 0 if thief => Does::Steal,
                 1 | 2 if stolen => refresh(Who::Thief, instances, window, trouble, delay, &mut dice),
                 3 if operator => Does::Revoke { troubles: troubles(trouble, window, &mut dice) },
+                4 if loss => Does::Lose(dice.pick(&[Loss::All, Loss::AllButSeal])),
                 _ => refresh(Who::Browser, instances, window, trouble, delay, &mut dice),
             };
             stolen |= does == Does::Steal;
             steps.push(Step { at, does, seed: dice.next() });
         }
-        Self { seed, product, skews, steps }
+        let grace_off = dice.percent(20);
+        let amnesty = dice.percent(25).then(|| {
+            let from = dice.between(0, at / 1_000);
+            (from, from + dice.between(1, 1 + at / 1_000))
+        });
+        Self { seed, product, skews, settings: Settings { grace_off, amnesty, ttl }, steps }
     }
 
     /// Everything that is a little simpler: without one of the steps, or with one of them made plainer.
@@ -117,6 +166,14 @@ impl Schedule {
         if self.skews.iter().any(|skew| *skew != 0) {
             simpler.push(Self { skews: vec![0; self.skews.len()], ..self.clone() });
         }
+        let settings = || self.settings.clone();
+        let plainer = [
+            Settings { grace_off: false, ..settings() },
+            Settings { amnesty: None, ..settings() },
+            Settings { ttl: None, ..settings() },
+        ];
+        let plainer = plainer.into_iter().filter(|plainer| *plainer != self.settings);
+        simpler.extend(plainer.map(|settings| Self { settings, ..self.clone() }));
         simpler
     }
 }
@@ -163,7 +220,7 @@ fn plainer(does: &Does) -> Vec<Does> {
         changed.map(|n| [&troubles[..n], &[Trouble::None], &troubles[n + 1..]].concat()).collect()
     };
     match does {
-        Does::Steal => Vec::new(),
+        Does::Steal | Does::Lose(_) => Vec::new(),
         Does::Revoke { troubles } => calm(troubles).into_iter().map(|troubles| Does::Revoke { troubles }).collect(),
         Does::Refresh { who, instance, trips } => {
             let with = |trips: Vec<Trip>| Does::Refresh { who: *who, instance: *instance, trips };

@@ -12,6 +12,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use dynoxide::Database;
+use rondo_tests::T0;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -35,12 +36,24 @@ pub struct Write {
     pub item: Value,
 }
 
+/// An item of a family that was deleted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Removal {
+    pub at: At,
+    pub key: String,
+    /// By its time; lost otherwise.
+    pub expired: bool,
+}
+
 /// What happened, as it happened.
 #[derive(Debug)]
 pub struct Log {
     begun: Instant,
     seq: u64,
     pub writes: Vec<Write>,
+    pub removals: Vec<Removal>,
+    /// Writes that were lost on their way and have not landed.
+    pub to_land: usize,
     pub story: Vec<(u64, String)>,
 }
 
@@ -48,13 +61,19 @@ pub type SharedLog = Arc<Mutex<Log>>;
 
 impl Log {
     pub fn new() -> SharedLog {
-        Arc::new(Mutex::new(Self { begun: Instant::now(), seq: 0, writes: Vec::new(), story: Vec::new() }))
+        let (writes, removals, story) = (Vec::new(), Vec::new(), Vec::new());
+        Arc::new(Mutex::new(Self { begun: Instant::now(), seq: 0, writes, removals, to_land: 0, story }))
     }
 
     pub fn at(&mut self) -> At {
         self.seq += 1;
         let ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap();
         At { seq: self.seq, ms }
+    }
+
+    /// The store's clock, in milliseconds.
+    fn now(&self) -> i64 {
+        T0.plus(self.begun.elapsed()).millis()
     }
 
     pub fn tell(&mut self, what: String) -> At {
@@ -84,9 +103,10 @@ pub async fn elapse(ms: u64) {
     let _ = tokio::time::timeout(Duration::from_millis(ms), std::future::pending::<()>()).await;
 }
 
-/// A client of `database`.
-pub fn http(database: &Database, log: &SharedLog) -> SharedHttpClient {
-    let wire = Wire { database: database.clone(), log: log.clone() };
+/// A client of `database`, which deletes expired items if `lag` says how long after their time, in seconds; less
+/// than none is too early.
+pub fn http(database: &Database, log: &SharedLog, lag: Option<i64>) -> SharedHttpClient {
+    let wire = Wire { database: database.clone(), log: log.clone(), lag };
     http_client_fn(move |_, _| SharedHttpConnector::new(wire.clone()))
 }
 
@@ -94,6 +114,7 @@ pub fn http(database: &Database, log: &SharedLog) -> SharedHttpClient {
 struct Wire {
     database: Database,
     log: SharedLog,
+    lag: Option<i64>,
 }
 
 impl std::fmt::Debug for Wire {
@@ -170,9 +191,11 @@ impl Wire {
             Trouble::AppliedLate { after } => {
                 tell("loses its connection, and will be applied later");
                 let wire = self.clone();
+                self.log.lock().unwrap().to_land += 1;
                 tokio::spawn(async move {
                     elapse(after).await;
                     wire.apply(&format!("{who}, late"), &operation, &body);
+                    wire.log.lock().unwrap().to_land -= 1;
                 });
                 return Err(broken());
             }
@@ -201,6 +224,10 @@ impl Wire {
 
     fn apply(&self, who: &str, operation: &str, body: &str) -> HttpResponse {
         let database = &self.database;
+        // Whoever looks finds that what has expired is gone: nobody can tell when it went.
+        if let Some(lag) = self.lag.filter(|_| operation != "CreateTable" && operation != "UpdateTimeToLive") {
+            self.expire(lag);
+        }
         let answer = match operation {
             "PutItem" => run(body, |request| database.put_item(request)),
             "UpdateItem" => run(body, |request| database.update_item(request)),
@@ -225,12 +252,35 @@ impl Wire {
     }
 }
 
-/// All items of a collection as they stand.
-pub fn standing(database: &Database, pk: &str) -> Vec<Value> {
-    let request = json!({"TableName": rondo_tests::dynamo::TABLE, "KeyConditionExpression": "pk = :pk",
-                         "ExpressionAttributeValues": {":pk": {"S": pk}}, "ConsistentRead": true});
-    let answer = database.query(serde_json::from_value(request).unwrap()).unwrap();
-    serde_json::to_value(answer).unwrap()["Items"].as_array().unwrap().clone()
+impl Wire {
+    fn expire(&self, lag: i64) {
+        let now = self.log.lock().unwrap().now();
+        let over = |item: &Value| {
+            let expires_at: Option<i64> = item["expires_at"]["N"].as_str().and_then(|secs| secs.parse().ok());
+            expires_at.is_some_and(|secs| now >= (secs + lag) * 1_000)
+        };
+        for item in families(&self.database).into_iter().filter(over) {
+            remove(&self.database, &self.log, &item, true);
+        }
+    }
+}
+
+/// Deletes an item of a family.
+pub fn remove(database: &Database, log: &SharedLog, item: &Value, expired: bool) {
+    let key = json!({"pk": item["pk"], "sk": item["sk"]});
+    let request = json!({"TableName": rondo_tests::dynamo::TABLE, "Key": key});
+    database.delete_item(serde_json::from_value(request).unwrap()).unwrap();
+    let (mut log, key) = (log.lock().unwrap(), item["sk"]["S"].as_str().unwrap().to_owned());
+    let at = log.tell(format!("{key} {}", if expired { "has expired, and goes" } else { "is lost" }));
+    log.removals.push(Removal { at, key, expired });
+}
+
+/// All items of families as they stand.
+pub fn families(database: &Database) -> Vec<Value> {
+    let request = json!({"TableName": rondo_tests::dynamo::TABLE, "ConsistentRead": true});
+    let answer = database.scan(serde_json::from_value(request).unwrap()).unwrap();
+    let items = serde_json::to_value(answer).unwrap()["Items"].as_array().unwrap().clone();
+    items.into_iter().filter(|item| item["pk"]["S"].as_str().is_some_and(|pk| pk.starts_with("FAMILY#"))).collect()
 }
 
 fn run<Q: DeserializeOwned, A: Serialize>(body: &str, call: impl Fn(Q) -> dynoxide::Result<A>) -> HttpResponse {
