@@ -171,7 +171,7 @@ class Deployment:
 
         for product in PRODUCTS:
             answer = ask(product)
-            equal((answer.status, answer.cookies), (product.broken, []), f"{product.tenant}: an answer without keys")
+            equal((answer.status, answer.cookies), (product.unconfigured, []), f"{product.tenant}: an answer without keys")
             until(lambda: self.logged(f"{product.__name__}Refresh", "rondo keys init"),
                   f"{product.tenant}: a log line that names `rondo keys init`")
         self.rondo("keys", "init", "--secret", self.outputs["KeyringArn"])

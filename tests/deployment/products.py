@@ -15,7 +15,7 @@ class Client:
 
     tenant = path = grace = org = None
     # What it answers to a token that is no good any more, and over a table or a keyring that is of no use.
-    refused, broken = 401, 500
+    refused, broken, unconfigured = 401, 500, 500
 
     def __init__(self, cloud, opened):
         self.cloud, self.family, self.token = cloud, opened["session"]["family"], opened["refresh_token"]
@@ -64,7 +64,7 @@ class Dreadnode(Client):
 
 class Elastic(Client):
     tenant, path, grace = "elastic", "/api/v1/users/auth/_refresh", "ElasticGraceSecs"
-    broken = 502
+    broken, unconfigured = 502, 501
 
     @staticmethod
     def request(token):

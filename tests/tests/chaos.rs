@@ -63,7 +63,7 @@ const MUTATIONS: [(Broken, &str); 17] = [
     (Broken::QueriesAreStale, "went on after its items were lost"),
 ];
 /// Seeds within which each mutation must be found.
-const MUTANT_SEEDS: u64 = 400;
+const MUTANT_SEEDS: u64 = 1_000;
 
 #[test]
 fn the_checker_tells_of_each_obligation_that_a_store_breaks() {

@@ -33,7 +33,7 @@ pub enum Broken {
     SealsAreForgotten,
     /// Notes are acknowledged and not written.
     NotesAreForgotten,
-    /// Items are deleted while tokens need them: at half of a token's time.
+    /// Items are deleted while tokens need them: at a tenth of a token's time.
     ExpiresEarly,
     /// Not the store's: the function forgives at all times.
     AmnestyIsEndless,
