@@ -170,7 +170,8 @@ async fn set(schedule: &Schedule, broken: Broken, database: &Database, log: &Sha
     static PLAYS: AtomicU64 = AtomicU64::new(0);
     let url = format!("http://play-{}.test", PLAYS.fetch_add(1, Ordering::Relaxed));
     // Too early by the slack of an hour and nine tenths of a token's time.
-    let early = |idle: u64| if broken == Broken::ExpiresEarly { -3_600 - i64::try_from(idle / 10 * 9).unwrap() } else { 0 };
+    let early =
+        |idle: u64| if broken == Broken::ExpiresEarly { -3_600 - i64::try_from(idle / 10 * 9).unwrap() } else { 0 };
     let lag = schedule.settings.ttl.map(|ttl| i64::try_from(ttl.lag).unwrap() + early(ttl.idle));
     let plain = DynamoStore::over(http(database, log, lag), &url, TABLE);
     plain.create_table(&TableDefinition::from_template().unwrap()).await.unwrap();
