@@ -29,18 +29,20 @@ RONDO = ROOT / "target/debug/rondo"
 USER, PASSWORD = "ada", "a password of this test"
 # Short, so that its end can be waited for.
 GRACE_SECS = 3
+ORIGIN = "https://app.example.com"
 # In place of those of the stage in samconfig.toml.
 SETTINGS = {
     "Architecture": "x86_64", "TableName": TABLE, "LogRetentionDays": 7, "KeyRotationDays": 90,
     "ReplykeRotateCookies": "true",
     **{product.grace: GRACE_SECS for product in PRODUCTS},
+    **{f"{product.__name__}AllowedOrigins": ORIGIN for product in PRODUCTS},
     # The load below is one user's, from one address.
     "UniqosRateLimit": 1000, "ReplykeRateLimit": 1000, "ReplykeRatePeriodSecs": 1,
 }
 # What no parameter may be, and what CloudFormation then says.
 BAD_PARAMETERS = {
     "UniqosGraceSecs": ("61", "60"),
-    "UniqosAllowedOrigins": ("https://app.example.com/path", "without a path"),
+    "UniqosAllowedOrigins": (f"{ORIGIN}/path", "without a path"),
 }
 # A table that is none of ours.
 OTHER_TABLE = {
@@ -249,6 +251,18 @@ class Deployment:
             self.story(product)
         listener.has_told(self.ended, self.revoked, TABLE)
         listener.unreadable(self.outputs["UntoldEventsQueueUrl"], TABLE)
+
+    def browsers(self):
+        """The functions answer preflights and wrong methods themselves; the gateway adds nothing and takes nothing away."""
+        for product in PRODUCTS:
+            for origin, told in ((ORIGIN, ORIGIN), ("https://elsewhere.example", None)):
+                asked = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+                answer = self.cloud.call("OPTIONS", product.path, headers=asked)
+                equal((answer.status, answer.headers.get("access-control-allow-origin")), (204, told),
+                      f"{product.tenant}: a preflight from {origin}")
+            answer = self.cloud.call("GET", product.path)
+            equal((answer.status, answer.headers.get("allow")), (405, "POST, OPTIONS"), f"{product.tenant}: a wrong method")
+        print(f"preflights and wrong methods of {len(PRODUCTS)} products: answered by their functions", flush=True)
 
     def passwords(self):
         equal(Elastic.sign_in(self.cloud, USER, "another").status, 401, "a wrong password's status")
@@ -467,6 +481,7 @@ def stories(cloud):
         deployment.backends_alone()
     with part("every product"):
         deployment.every_story()
+        deployment.browsers()
         deployment.passwords()
         deployment.lacking()
     with part("update under load"):
