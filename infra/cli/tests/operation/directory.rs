@@ -1,6 +1,5 @@
 //! Users, organizations, memberships, quotas and projects.
 
-use super::stack::*;
 use clap::Parser as _;
 use rondo::arguments::{Cli, Command};
 use rondo::failure::Failure;
