@@ -136,8 +136,8 @@ pub fn render(
     (response, line)
 }
 
-/// The answer of a function that could not start: an error of ours, as the contract has it. A browser is told who may read it, and a
-/// preflight and a wrong method get what they always get.
+/// The answer of a function that could not start: an error of ours, as the contract has it. A browser is told who may
+/// read it, and a preflight and a wrong method get what they always get.
 #[must_use]
 pub fn not_started(cross_site: &CrossSitePolicy, request: &Request, request_id: Ulid) -> Response<Body> {
     let reply = |status| Reply::new(status, request_id).headers(cross_site.answer_headers(request.headers()));

@@ -121,8 +121,8 @@ pub fn render(
     (response, line)
 }
 
-/// The answer of a function that could not start: that it is not configured, or an error of ours, as the contract has it. A browser is told who may read it, and a
-/// preflight and a wrong method get what they always get.
+/// The answer of a function that could not start: that it is not configured, or an error of ours, as the contract has
+/// it. A browser is told who may read it, and a preflight and a wrong method get what they always get.
 #[must_use]
 pub fn not_started(
     error: &BootError,

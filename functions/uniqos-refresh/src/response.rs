@@ -141,9 +141,9 @@ pub fn render(
     (response, line)
 }
 
-/// The answer of a function that could not start: an error of ours, as the contract has it. A browser is told who may read it, and a
-/// preflight and a wrong method get what they always get.
-/// `documentation_url` is a setting that it needs; see [`crate::policy::documentation_url`].
+/// The answer of a function that could not start: an error of ours, as the contract has it. A browser is told who may
+/// read it, and a preflight and a wrong method get what they always get. `documentation_url` is a setting that it
+/// needs; see [`crate::policy::documentation_url`].
 #[must_use]
 pub fn not_started(
     cross_site: &CrossSitePolicy,
