@@ -76,6 +76,15 @@ impl Answer {
         self.header("set-cookie").is_some_and(|set| set.contains("Max-Age=0"))
     }
 
+    /// That this is an error of the contract's, by its status and code, which sets no token.
+    #[track_caller]
+    pub fn assert_error(&self, status: u16, code: &str, what: &str) {
+        assert_eq!(self.status, status, "{what}: {}", self.json());
+        assert_eq!(self.json()["error"]["code"], code, "{what}");
+        assert!(self.header("x-request-id").is_some(), "{what}");
+        assert_eq!(self.token(), None, "{what}");
+    }
+
     /// The new refresh token of an answer that must have one.
     #[track_caller]
     pub fn ok(self) -> String {

@@ -27,14 +27,6 @@ fn with_body(token: &str, body: &str) -> Value {
     event
 }
 
-#[track_caller]
-fn assert_error(answer: &Answer, status: u16, code: &str, what: &str) {
-    assert_eq!(answer.status, status, "{what}: {}", answer.json());
-    assert_eq!(answer.json()["error"]["code"], code, "{what}");
-    assert!(answer.header("x-request-id").is_some(), "{what}");
-    assert_eq!(answer.token(), None, "{what}");
-}
-
 /// That nothing about the answer or the log gives away what was presented, or what it was signed with.
 #[track_caller]
 fn assert_tells_no_secrets(answer: &Answer, presented: &str, what: &str) {
@@ -138,7 +130,7 @@ async fn a_token_that_is_not_a_refresh_token_of_ours_is_refused_without_asking_t
         let mut sent = refresh_event(token);
         sent["requestContext"]["http"]["sourceIp"] = json!(format!("198.51.100.{n}"));
         let answer = world.send(sent, T0).await;
-        assert_error(&answer, 401, "authentication_error", what);
+        answer.assert_error(401, "authentication_error", what);
         assert_eq!(answer.line.usage.calls, 0, "{what}");
         assert_tells_no_secrets(&answer, token, what);
     }
@@ -170,7 +162,7 @@ async fn a_generation_that_was_never_minted_ends_the_family_that_it_claims() {
         let good = world.open(T0).await;
         let ahead = with_claims(&good, &json!({"gen": generation}));
         let answer = world.refresh(&ahead, secs(1)).await;
-        assert_error(&answer, 401, "authentication_error", &generation.to_string());
+        answer.assert_error(401, "authentication_error", &generation.to_string());
         assert_tells_no_secrets(&answer, &ahead, &generation.to_string());
     }
 }
@@ -200,7 +192,7 @@ async fn bodies_that_are_no_json_object_get_their_errors_and_rotate_nothing() {
         ("null in base64", binary("bnVsbA=="), (422, "validation_error")),
     ]) {
         let answer = world.send(event, secs(10 * n)).await;
-        assert_error(&answer, expected.0, expected.1, what);
+        answer.assert_error(expected.0, expected.1, what);
         assert_eq!(answer.header("set-cookie"), None, "{what}");
         assert_tells_no_secrets(&answer, &good, what);
     }

@@ -6,20 +6,12 @@ mod forge;
 
 use forge::{claims_of, good_header, signed};
 use rondo_tests::world::{event, keyring_document};
-use rondo_tests::{Answer, T0, World, secs};
+use rondo_tests::{T0, World, secs};
 use serde_json::{Value, json};
 
 fn cookies(values: &[&str]) -> Value {
     let cookies: Vec<_> = values.iter().map(|value| format!("uniqos_refresh={value}")).collect();
     event(json!({"cookies": cookies}))
-}
-
-#[track_caller]
-fn assert_error(answer: &Answer, status: u16, code: &str, what: &str) {
-    assert_eq!(answer.status, status, "{what}: {}", answer.json());
-    assert_eq!(answer.json()["error"]["code"], code, "{what}");
-    assert!(answer.header("x-request-id").is_some(), "{what}");
-    assert_eq!(answer.token(), None, "{what}");
 }
 
 #[tokio::test]
@@ -73,12 +65,12 @@ async fn a_crowd_of_forged_cookies_takes_no_good_one_away() {
 
     // All of them were looked at: none is good.
     let answer = world.send(shown(&crowd), secs(1)).await;
-    assert_error(&answer, 401, "authentication_error", "sixteen forged ones");
+    answer.assert_error(401, "authentication_error", "sixteen forged ones");
     assert!(answer.clears_cookie());
 
     crowd.push(good.clone());
     let answer = world.send(shown(&crowd), secs(2)).await;
-    assert_error(&answer, 400, "validation_error", "a good one behind them");
+    answer.assert_error(400, "validation_error", "a good one behind them");
     assert_eq!((answer.header("set-cookie"), answer.line.cause), (None, Some("too_many_cookies")));
     assert_eq!(answer.line.usage.calls, 0);
 
@@ -87,7 +79,7 @@ async fn a_crowd_of_forged_cookies_takes_no_good_one_away() {
     world.sign_out(ended, secs(3)).await;
     crowd[0] = stale;
     let answer = world.send(shown(&crowd), secs(4)).await;
-    assert_error(&answer, 401, "authentication_error", "an ended one before them");
+    answer.assert_error(401, "authentication_error", "an ended one before them");
     assert_eq!(answer.header("set-cookie"), None);
 
     crowd.swap(1, 16);
@@ -114,7 +106,7 @@ async fn a_cookie_that_cannot_be_judged_without_the_keyring_is_not_taken_away_wi
     for (dead, now, outcome) in [(&dead, 122, "failed"), (&dead, 123, "failed"), (&replayed, 124, "revoked")] {
         for both in [[dead.as_str(), &undecided], [undecided.as_str(), dead]] {
             let answer = world.send(cookies(&both), secs(now)).await;
-            assert_error(&answer, 500, "internal_error", outcome);
+            answer.assert_error(500, "internal_error", outcome);
             assert_eq!(answer.header("set-cookie"), None, "the good one would be gone");
             assert!(answer.line.error.unwrap().contains("could not be judged"));
             if both[0] == dead {
@@ -142,7 +134,7 @@ async fn an_empty_cookie_is_no_cookie() {
     let world = World::new().await;
     for (n, empty) in (0_i64..).zip(["", " "]) {
         let answer = world.send(cookies(&[empty]), secs(n)).await;
-        assert_error(&answer, 401, "authentication_error", empty);
+        answer.assert_error(401, "authentication_error", empty);
     }
 }
 
@@ -154,10 +146,10 @@ async fn sessions_of_two_users_in_one_request_are_malformed_in_any_order_and_nei
     let (_, other) = world.open_for("user-2", Some("globex"), T0).await;
     for (n, both) in (1_i64..).zip([[&one, &other], [&other, &one]]) {
         let answer = world.send(cookies(&both.map(String::as_str)), secs(10 * n)).await;
-        assert_error(&answer, 400, "validation_error", "two sessions");
+        answer.assert_error(400, "validation_error", "two sessions");
         assert_eq!(answer.header("set-cookie"), None);
     }
     let beside_garbage = world.send(cookies(&["x.y.z", &one, "garbage", &other]), secs(30)).await;
-    assert_error(&beside_garbage, 400, "validation_error", "two sessions and garbage");
+    beside_garbage.assert_error(400, "validation_error", "two sessions and garbage");
     assert_eq!(world.dynamo.sort_keys("FAMILY#"), ["GEN#0000000000", "GEN#0000000000"]);
 }
