@@ -23,7 +23,8 @@ pub enum ProjectCommand {
     Show(ProjectArguments),
     /// Remove a project: no session is opened or refreshed in it any more.
     ///
-    /// Its users and their sessions stay, to be refused, until `project put --status active`. Where cookies rotate, a
+    /// Its users and their sessions stay, to be refused, until `project put --status active`; its name, and whatever else
+    /// its item says, is forgotten. Where cookies rotate, a
     /// session that was refused in the meantime may be over then: what was put for it counts as its successor.
     Remove(ProjectArguments),
 }
