@@ -272,7 +272,7 @@ fn whatever_an_event_holds_it_gets_an_answer_that_tells_no_secret() {
         text(),
         0..4,
     );
-    let mut runner = TestRunner::new(Config { cases: 512, ..Config::default() });
+    let mut runner = TestRunner::new(Config { cases: 512, failure_persistence: None, ..Config::default() });
     let outcome = runner.run(&(method, path, headers, text()), |(method, path, headers, body)| {
         let mut event = event(&method, &path, &json!(headers));
         event["body"] = json!(body);
