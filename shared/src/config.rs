@@ -13,6 +13,7 @@ use crate::keyring::source::KeyringSource;
 use crate::moment::Timestamp;
 use crate::rotation::policy::Amnesty;
 use crate::store::dynamo::Endpoint;
+use crate::wire::cookies::CookieDomain;
 
 /// Every variable that is missing or wrong, each with what it should be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -132,6 +133,15 @@ impl Reader {
             self.problem(name, "must list origins such as https://app.example.com, without a path or a wildcard");
         }
         origins
+    }
+
+    /// The domain of a cookie, if set.
+    pub fn cookie_domain(&mut self, name: &str) -> Option<CookieDomain> {
+        let domain = CookieDomain::parse(self.raw(name)?);
+        if domain.is_none() {
+            self.problem(name, "must be a domain such as example.com, in lower case, without a leading dot or a port");
+        }
+        domain
     }
 
     /// An instant, RFC 3339, if set.

@@ -10,7 +10,7 @@ from template import ROOT, Template, plain, refuses
 PRODUCTS = {"uniqos": "UniqosRefresh", "dreadnode": "DreadnodeRefresh", "elastic": "ElasticRefresh",
             "replyke": "ReplykeRefresh"}
 # What a session opened by a backend has to be like for its product's function to refresh it.
-TERMS = re.compile(r"_(ISSUER|AUDIENCE|IDLE_SECS|ABSOLUTE_SECS|ACCESS_TOKEN_SECS|TOKEN_SECS)$")
+TERMS = re.compile(r"_(ISSUER|AUDIENCE|IDLE_SECS|ABSOLUTE_SECS|ACCESS_TOKEN_SECS|TOKEN_SECS|COOKIE_DOMAIN)$")
 FRONTS = {"FunctionUrls": "true", "RestApi": "true", "CloudFront": "true", "DomainName": "auth.example.com",
           "CertificateArn": "arn:aws:acm:us-east-1:123456789012:certificate/c", "HostedZoneId": "Z123"}
 
@@ -42,6 +42,13 @@ class Parameters(unittest.TestCase):
             self.taken(f"{product}GraceSecs", "0", "60")
         self.refused("ElasticGraceSecs", "301")
         self.taken("ElasticGraceSecs", "300")
+
+    def test_a_cookie_domain_is_a_domain(self):
+        for product in ("Uniqos", "Dreadnode", "Replyke"):
+            name = f"{product}CookieDomain"
+            self.taken(name, "", "example.com", "app.example.co.uk")
+            self.refused(name, ".example.com", "Example.com", "com", "192.0.2.1", "example.com:443", "https://example.com",
+                         "example.com; Path=/")
 
     def test_an_origin_with_a_path_or_a_wildcard(self):
         for product in ("Uniqos", "Dreadnode", "Elastic", "Replyke"):

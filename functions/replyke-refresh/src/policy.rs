@@ -83,6 +83,7 @@ impl Policy {
             cookie: CookieShape {
                 name: COOKIE_NAME,
                 path: "/",
+                domain: reader.cookie_domain("REPLYKE_COOKIE_DOMAIN"),
                 same_site: SameSite::None,
                 secure: !common.insecure_cookies,
             },
@@ -150,6 +151,7 @@ mod tests {
             ("REPLYKE_RATE_PERIOD_SECS", "0"),
             ("REPLYKE_ROTATE_COOKIES", "yes"),
             ("REPLYKE_ALLOWED_ORIGINS", "*"),
+            ("REPLYKE_COOKIE_DOMAIN", ".example.com"),
         ] {
             assert!(read(&[(name, value)]).unwrap_err().contains(&format!("{name} must")), "{name}");
         }

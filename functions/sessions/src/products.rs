@@ -197,8 +197,12 @@ impl Product {
         };
         let refresh_max_age = pair.refresh_expires_at().since(moment.now);
         Ok(FirstTokens {
-            set_cookie: self.terms.refresh_cookie.map(|cookie| cookie.set(pair.refresh_token(), refresh_max_age)),
-            set_access_cookie: self.terms.access_cookie.map(|cookie| cookie.set(&access_token, expires_in)),
+            set_cookie: self
+                .terms
+                .refresh_cookie
+                .as_ref()
+                .map(|cookie| cookie.set(pair.refresh_token(), refresh_max_age)),
+            set_access_cookie: self.terms.access_cookie.as_ref().map(|cookie| cookie.set(&access_token, expires_in)),
             refresh_token: pair.refresh_token().to_owned(),
             access_token,
             expires_in,

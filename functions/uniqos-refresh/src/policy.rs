@@ -95,6 +95,7 @@ impl Policy {
             cookie: CookieShape {
                 name: COOKIE_NAME,
                 path: "/v1/auth",
+                domain: reader.cookie_domain("UNIQOS_COOKIE_DOMAIN"),
                 same_site: SameSite::Strict,
                 secure: !common.insecure_cookies,
             },

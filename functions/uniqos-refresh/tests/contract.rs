@@ -49,6 +49,18 @@ async fn a_refresh_answers_with_a_bearer_token_and_the_rotated_cookie() {
 }
 
 #[tokio::test]
+async fn a_deployments_cookie_domain_is_that_of_the_cookie_that_is_set_and_of_the_one_that_is_cleared() {
+    let world = World::with(&[("UNIQOS_COOKIE_DOMAIN", "example.com")]).await;
+    let old = world.open(T0).await;
+    let set = world.refresh(&old, secs(60)).await;
+    assert!(set.header("set-cookie").unwrap().contains("; Path=/v1/auth; Domain=example.com; HttpOnly; Secure;"));
+    let cleared = world.refresh(&old, secs(120)).await;
+    assert_eq!(cleared.status, 401);
+    let expected = "uniqos_refresh=; Path=/v1/auth; Domain=example.com; HttpOnly; Secure; SameSite=Strict; Max-Age=0";
+    assert_eq!(cleared.header("set-cookie"), Some(expected));
+}
+
+#[tokio::test]
 async fn a_refresh_tells_what_is_left_in_the_bucket_and_when_it_is_full_again() {
     let world = World::new().await;
     let token = world.open(T0).await;
