@@ -44,7 +44,7 @@ class Parameters(unittest.TestCase):
         self.taken("ElasticGraceSecs", "300")
 
     def test_a_cookie_domain_is_a_domain(self):
-        for product in ("Uniqos", "Dreadnode", "Replyke"):
+        for product in ("Uniqos", "Replyke"):
             name = f"{product}CookieDomain"
             self.taken(name, "", "example.com", "app.example.co.uk")
             self.refused(name, ".example.com", "Example.com", "com", "192.0.2.1", "example.com:443", "https://example.com",

@@ -116,7 +116,7 @@ impl Event {
     pub fn reuse(session: &Session, seal: &Seal) -> Self {
         let detail = json!({
             "user": seal.subject.as_ref().map(rondo_shared::identity::Subject::as_str),
-            "generation": seal.evidence.map(|evidence| evidence.presented),
+            "generation": seal.evidence.and_then(|evidence| evidence.presented),
             "live_generation": seal.evidence.map(|evidence| evidence.live),
             "client": shown(&seal.client),
             "request_id": seal.request_id,

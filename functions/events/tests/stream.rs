@@ -115,7 +115,7 @@ async fn a_session_that_its_user_ended_is_told_with_the_cause() {
     let detail = &told.events[0].1;
     assert_eq!(
         (&detail["cause"], &detail["generation"], &detail["user"]),
-        (&"sign_out".into(), &Value::Null, &"user-1".into())
+        (&"sign_out".into(), &2.into(), &"user-1".into())
     );
 }
 
@@ -316,5 +316,6 @@ async fn what_the_walk_writes_is_what_is_read_here() {
             ("session opened", Some("user-2")),
         ]
     );
+    assert!(told.events.iter().all(|(_, detail)| detail["generation"].is_u64()), "{:?}", told.events);
     assert_eq!(told.failures, json!([]));
 }

@@ -84,7 +84,8 @@ impl Policy {
                 name: COOKIE_NAME,
                 path: "/",
                 domain: reader.cookie_domain("REPLYKE_COOKIE_DOMAIN"),
-                same_site: SameSite::None,
+                // Browsers take no `SameSite=None` without `Secure`, which the local stack leaves out.
+                same_site: if common.insecure_cookies { SameSite::Lax } else { SameSite::None },
                 secure: !common.insecure_cookies,
             },
         }

@@ -138,6 +138,19 @@ async fn a_revocation_cut_short_is_finished_by_its_repeat() {
 }
 
 #[tokio::test]
+async fn a_session_ends_though_its_newest_generation_cannot_be_read_for_the_seal() {
+    let backend = Backend::new().await;
+    let (family, _) = opened(&backend.open("user-1", "a", T0).await);
+    // The SDK tries three times.
+    for _ in 0..3 {
+        backend.faults.queue("Query", Fault::Refused);
+    }
+    assert_eq!(backend.revoke("user-1", &family, secs(1)).await.status, 200);
+    assert!(backend.faults.all_happened());
+    assert!(backend.world.dynamo.sort_keys("FAMILY#").contains(&"SEAL".to_owned()));
+}
+
+#[tokio::test]
 async fn a_seal_whose_answer_was_lost_counts_as_this_requests() {
     let backend = Backend::new().await;
     let (family, _) = opened(&backend.open("user-1", "a", T0).await);

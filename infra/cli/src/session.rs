@@ -162,7 +162,7 @@ impl Opened {
     /// The refresh cookie as a client sends it, its name and the token; the token alone where there is no cookie.
     #[must_use]
     pub fn cookie(&self) -> String {
-        let name = self.terms.refresh_cookie.map(|cookie| format!("{}=", cookie.name));
+        let name = self.terms.refresh_cookie.as_ref().map(|cookie| format!("{}=", cookie.name));
         format!("{}{}", name.unwrap_or_default(), self.tokens.refresh_token)
     }
 }

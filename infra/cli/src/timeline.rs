@@ -81,8 +81,10 @@ impl StepKind {
 pub enum Ending {
     /// A retired token came back after its window.
     Reuse {
-        /// The generations that it was told from.
-        evidence: Evidence,
+        /// The generation of the token that came back.
+        presented: u32,
+        /// The newest one that stood then.
+        live: u32,
         /// Who had rotated the presented generation to its successor, if that still stands.
         rotated: Option<Act>,
         /// Who presented the retired token, and when.
@@ -92,7 +94,7 @@ pub enum Ending {
     Sealed {
         /// Which.
         cause: Cause,
-        /// The generations seen, where the cause was found in a request.
+        /// The generations seen as it ended.
         evidence: Option<Evidence>,
         /// Who ended it.
         by: Act,
@@ -200,10 +202,10 @@ fn act_of(generation: &Generation) -> Act {
 fn ending_of(seal: &Seal, generations: &[Generation]) -> Ending {
     let by = Act { at: seal.sealed_at, client: seal.client.clone(), request_id: seal.request_id.clone() };
     match (seal.cause, seal.evidence) {
-        (Cause::Reuse, Some(evidence)) => {
-            let successor = evidence.presented.saturating_add(1);
+        (Cause::Reuse, Some(Evidence { presented: Some(presented), live })) => {
+            let successor = presented.saturating_add(1);
             let rotated = generations.iter().find(|generation| generation.number == successor).map(act_of);
-            Ending::Reuse { evidence, rotated, replayed: by }
+            Ending::Reuse { presented, live, rotated, replayed: by }
         }
         (cause, evidence) => Ending::Sealed { cause, evidence, by },
     }
@@ -229,7 +231,7 @@ impl Ending {
     #[must_use]
     pub fn sentence(&self) -> String {
         match self {
-            Self::Reuse { evidence: Evidence { presented, live }, rotated, replayed } => {
+            Self::Reuse { presented, live, rotated, replayed } => {
                 let (at, thief) = (replayed.at.iso8601(), replayed.who());
                 let before = rotated.as_ref().map_or_else(
                     || "had been rotated before, by a client that the table names no more".to_owned(),
@@ -254,7 +256,8 @@ impl Ending {
                 )
             }
             Self::Sealed { cause: Cause::UnknownGeneration, evidence, by } => {
-                let which = evidence.map_or_else(String::new, |seen| format!(" {}", seen.presented));
+                let presented = evidence.and_then(|seen| seen.presented);
+                let which = presented.map_or_else(String::new, |presented| format!(" {presented}"));
                 let (at, who) = (by.at.iso8601(), by.who());
                 format!(
                     "ended by unknown_generation at {at}: {who} presented a token of ours for generation{which}, \
@@ -270,9 +273,9 @@ impl Ending {
     fn json(&self) -> Value {
         let seen = |evidence: &Evidence| json!({"presented": evidence.presented, "live": evidence.live});
         match self {
-            Self::Reuse { evidence, rotated, replayed } => json!({
+            Self::Reuse { presented, live, rotated, replayed } => json!({
                 "cause": Cause::Reuse.as_str(),
-                "generations": seen(evidence),
+                "generations": seen(&Evidence { presented: Some(*presented), live: *live }),
                 "rotated_by": rotated.as_ref().map(Act::json),
                 "replayed_by": replayed.json(),
             }),

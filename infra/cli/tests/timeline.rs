@@ -49,7 +49,7 @@ fn seal(cause: Cause, sealed_at: i64, evidence: Option<(u32, u32)>) -> Seal {
         sealed_at: at(sealed_at),
         cause,
         subject: None,
-        evidence: evidence.map(|(presented, live)| Evidence { presented, live }),
+        evidence: evidence.map(|(presented, live)| Evidence { presented: Some(presented), live }),
         client: thief(),
         request_id: "r-seal".to_owned(),
     }

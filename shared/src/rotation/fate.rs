@@ -42,7 +42,9 @@ pub fn fate_of(
         return Fate::Given;
     }
     // What the request that sealed saw standing, and what a retry was served after, was there before the seal.
-    let was_seen = seal.evidence.map(|seen| generation.number <= seen.live);
+    // An end without a token was written by whoever looked a moment before, when a request may have been under way that
+    // put a generation and was refused: what stood then proves nothing.
+    let was_seen = seal.evidence.filter(|seen| seen.presented.is_some()).map(|seen| generation.number <= seen.live);
     if was_seen == Some(true) || reissues.iter().any(|note| note.generation == generation.number) {
         return Fate::Given;
     }
@@ -94,7 +96,7 @@ mod tests {
         Seal {
             sealed_at: Timestamp::from_secs(1_000),
             cause: Cause::Operator,
-            evidence: live.map(|live| Evidence { presented: 0, live }),
+            evidence: live.map(|live| Evidence { presented: Some(0), live }),
             subject: None,
             client: Client::new(None, ""),
             request_id: by.to_owned(),
@@ -126,6 +128,12 @@ mod tests {
     #[test]
     fn what_the_sealing_request_put_was_refused_whatever_the_clocks_say() {
         assert_eq!(fate(&generation(3, 10), &sealed("r3", Some(3))), Fate::Refused);
+    }
+
+    #[test]
+    fn what_stood_as_somebody_ended_the_session_may_have_been_refused() {
+        let seal = Seal { evidence: Some(Evidence { presented: None, live: 3 }), ..sealed("tool", None) };
+        assert_eq!([fate(&generation(3, 999), &seal), fate(&generation(3, 900), &seal)], [Fate::Unclear, Fate::Given]);
     }
 
     #[test]

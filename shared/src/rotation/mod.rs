@@ -180,7 +180,7 @@ async fn end_family<S: Store>(
         sealed_at: moment.now,
         cause,
         subject: Some(claims.sub.clone()),
-        evidence: Some(Evidence { presented: claims.generation, live }),
+        evidence: Some(Evidence { presented: Some(claims.generation), live }),
         client: admitted.presented().client().clone(),
         request_id: moment.request_id.to_string(),
     };

@@ -6,7 +6,7 @@ use super::listing::{AT_ONCE, entries, of_user};
 use crate::identity::{Client, FamilyId, Subject, Tenant};
 use crate::moment::{Moment, Timestamp};
 use crate::rotation::family;
-use crate::store::item::{Cause, Seal, SessionEntry};
+use crate::store::item::{Cause, Evidence, Seal, SessionEntry};
 use crate::store::{Meter, Store, StoreError};
 
 /// Which session is to end.
@@ -44,15 +44,23 @@ async fn end<S: Store>(
     meter: &Meter,
 ) -> Result<Seal, StoreError> {
     let Ending { tenant, subject, family, session_expires_at } = ending;
+    let live = live_generation(tenant, family, store, meter).await;
     let seal = Seal {
         sealed_at: moment.now,
         cause,
         subject: subject.cloned(),
-        evidence: None,
+        evidence: live.map(|live| Evidence { presented: None, live }),
         client,
         request_id: moment.request_id.to_string(),
     };
     family::seal(tenant, family, &seal, session_expires_at, store, meter).await
+}
+
+/// The newest generation that stands, for the seal to name. That it cannot be read keeps no session from being ended.
+async fn live_generation<S: Store>(tenant: &Tenant, family: FamilyId, store: &S, meter: &Meter) -> Option<u32> {
+    let items = store.query(&family::newest_two(tenant, family), meter).await.ok()?;
+    let (_, newest) = family::read_newest(&items).ok()?;
+    Some(newest.first()?.number)
 }
 
 /// Ends one session if it is the user's, and returns how it stands sealed; none if the user has no such session.

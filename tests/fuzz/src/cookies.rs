@@ -28,7 +28,7 @@ pub fn run(data: &[u8]) {
     if text.is_empty() || !text.bytes().all(as_a_token) {
         return;
     }
-    let shape = CookieShape { name: NAME, path: "/", same_site: SameSite::Lax, secure: true };
+    let shape = CookieShape { name: NAME, path: "/", domain: None, same_site: SameSite::Lax, secure: true };
     let set = shape.set(text, Duration::from_secs(1));
     let sent = set.split(';').next().unwrap();
     let headers = HeaderMap::from_iter([(lambda_http::http::header::COOKIE, HeaderValue::from_str(sent).unwrap())]);

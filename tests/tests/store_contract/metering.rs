@@ -186,7 +186,7 @@ fn widest_items(family: FamilyId) -> [Item; 5] {
         label: label.clone(),
     };
     let first = Generation { number: 0, opening: Some(opening), ..generation.clone() };
-    let evidence = Some(Evidence { presented: u32::MAX, live: u32::MAX });
+    let evidence = Some(Evidence { presented: Some(u32::MAX), live: u32::MAX });
     let cause = Cause::UnknownGeneration;
     let seal = Seal {
         sealed_at: end_of_time,

@@ -149,7 +149,7 @@ fn grace(opened: &Opened) -> String {
 /// A cookie jar in Netscape's format, as curl reads it, with the sessions' refresh cookies in it.
 fn jar(sessions: &[Opened]) -> String {
     let line = |opened: &Opened| {
-        let cookie = opened.terms.refresh_cookie?;
+        let cookie = opened.terms.refresh_cookie.as_ref()?;
         let fields = [
             "#HttpOnly_127.0.0.1",
             "FALSE",

@@ -153,7 +153,7 @@ pub struct Seal {
     pub cause: Cause,
     /// Whose session it was, where the one who ended it knew; generation 0, which says so too, may have expired.
     pub subject: Option<Subject>,
-    /// What was seen: the generation presented, and the one that was live.
+    /// What was seen of the family's generations as it ended.
     pub evidence: Option<Evidence>,
     /// From where; an operator's own machine names no address.
     pub client: Client,
@@ -161,11 +161,11 @@ pub struct Seal {
     pub request_id: String,
 }
 
-/// The two generations that a reuse is told from.
+/// The generations that an end is told from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Evidence {
-    /// The generation of the token that was presented.
-    pub presented: u32,
+    /// The generation of the token whose presentation ended the family; none where somebody ended it without one.
+    pub presented: Option<u32>,
     /// The newest generation that stood then.
     pub live: u32,
 }
@@ -181,7 +181,7 @@ impl Seal {
             .number("sealed_at", self.sealed_at.millis())
             .text("cause", self.cause.as_str().to_owned())
             .text("subject", self.subject.as_ref().map(|subject| subject.as_str().to_owned()))
-            .number("presented_generation", self.evidence.map(|e| i64::from(e.presented)))
+            .number("presented_generation", self.evidence.and_then(|e| e.presented).map(i64::from))
             .number("live_generation", self.evidence.map(|e| i64::from(e.live)))
             .text("request_id", self.request_id.clone())
             .number(EXPIRES_AT, expires_at_secs)
@@ -196,12 +196,12 @@ impl Seal {
         let generation = |name: &str| -> Result<Option<u32>, StoreError> {
             Ok(fields.number_if_any(name)?.and_then(|number| u32::try_from(number).ok()))
         };
-        let evidence = generation("presented_generation")?.zip(generation("live_generation")?);
+        let (presented, live) = (generation("presented_generation")?, generation("live_generation")?);
         Ok(Self {
             sealed_at: Timestamp::from_millis(fields.number("sealed_at")?),
             cause: fields.text("cause")?.parse().map_err(|()| fields.malformed("cause is unknown"))?,
             subject: fields.name_if_any("subject")?,
-            evidence: evidence.map(|(presented, live)| Evidence { presented, live }),
+            evidence: live.map(|live| Evidence { presented, live }),
             client: fields.client()?,
             request_id: fields.text("request_id")?.to_owned(),
         })
@@ -378,7 +378,7 @@ mod tests {
             sealed_at: Timestamp::from_millis(i64::MAX),
             cause: Cause::UnknownGeneration,
             subject: Some(Subject::new("s".repeat(NAME_MAX_BYTES)).unwrap()),
-            evidence: Some(Evidence { presented: u32::MAX, live: u32::MAX }),
+            evidence: Some(Evidence { presented: Some(u32::MAX), live: u32::MAX }),
             client: widest_client(),
             request_id: Ulid::max().to_string(),
         };
