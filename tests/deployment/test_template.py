@@ -194,6 +194,19 @@ class Functions(unittest.TestCase):
             size = sum(len(key) + len(str(value)) for key, value in held.items())
             self.assertLess(size, 3_000, f"{name}: AWS takes 4 KB in all")
 
+    def test_the_rotations_schedule_has_no_name_that_another_stack_has_too(self):
+        # A schedule's name is the account's and region's: `dev` and `prod` may stand side by side.
+        (schedule,) = self.template.of_type("AWS::Scheduler::Schedule").values()
+        self.assertNotIn("Name", schedule)
+
+    def test_the_http_api_is_made_in_spite_of_a_warning(self):
+        # API Gateway warns of the `servers` without `url` that SAM writes to close an API's own address:
+        # https://github.com/aws/serverless-application-model/issues/2424
+        (api,) = self.template.of_type("AWS::ApiGatewayV2::Api").values()
+        (server,) = api["Body"]["servers"]
+        self.assertNotIn("url", server)
+        self.assertNotIn("FailOnWarnings", api)
+
     def test_the_sessions_routes_alone_ask_for_iam(self):
         (api,) = self.template.of_type("AWS::ApiGatewayV2::Api").values()
         for path, operations in api["Body"]["paths"].items():
