@@ -17,6 +17,7 @@ import unittest
 from pathlib import Path
 
 import botocore.exceptions
+import costs
 from cloud import TOOLS, Cloud, part, until
 from products import PRODUCTS, Dreadnode, Elastic, Replyke, Uniqos, key_of
 from rotation import Rotation
@@ -75,11 +76,11 @@ def run(*command, **environment):
 
 
 def evaluate():
-    suite = unittest.defaultTestLoader.loadTestsFromNames(["test_policies", "test_template"])
+    suite = unittest.defaultTestLoader.loadTestsFromNames(["test_policies", "test_parameters", "test_template", "test_costs"])
     result = unittest.TextTestRunner(verbosity=1).run(suite)
     if not result.wasSuccessful() or not result.testsRun:
         raise AssertionError("the template is not as it should be")
-    print(f"{result.testsRun} tests of the template and its policies", flush=True)
+    print(f"{result.testsRun} tests of the template and its policies\n{costs.told()}", flush=True)
 
 
 def build():
