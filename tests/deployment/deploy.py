@@ -394,8 +394,7 @@ class Deployment:
         print("REST API, function URLs, CloudFront's secret: as they should be", flush=True)
 
     def function_url(self, function):
-        name = self.functions[function]["FunctionName"]
-        url = self.cloud.client("lambda").get_function_url_config(FunctionName=name)["FunctionUrl"]
+        url = self.outputs[f"{function}FunctionUrl"]
         return f"{url.removeprefix('https://').split('.')[0]}.lambda-url.us-east-1.localhost:{self.cloud.port}"
 
     def front_door(self):

@@ -130,13 +130,13 @@ class Alarms(unittest.TestCase):
 
     def test_every_gateway_that_there_is_sets_off_an_alarm_at_its_5xx(self):
         # Each in the words of its kind, and by the name that it has there.
-        http = ("5xx", [{"Name": "ApiId", "Value": "Api"}])
-        for template, wanted in ((Template(), {"ServerErrors": http}), (Template(RestApi="true"), None)):
-            stack = template.stack("Observability")
-            wanted = wanted or {"ServerErrors": http, "RestServerErrors": ("5XXError", [
-                {"Name": "ApiName", "Value": template.stack("RestApiStack").of_type("AWS::ApiGateway::RestApi")["Api"]["Name"]}])}
+        by_default, with_rest = Template(), Template(RestApi="true")
+        (rest,) = with_rest.stack("RestApiStack").of_type("AWS::ApiGateway::RestApi").values()
+        of_http = {"ServerErrors": ("5xx", [{"Name": "ApiId", "Value": "Api"}])}
+        of_rest = {"RestServerErrors": ("5XXError", [{"Name": "ApiName", "Value": rest["Name"]}])}
+        for template, wanted in ((by_default, of_http), (with_rest, {**of_http, **of_rest})):
             found = {}
-            for name, alarm in stack.of_type("AWS::CloudWatch::Alarm").items():
+            for name, alarm in template.stack("Observability").of_type("AWS::CloudWatch::Alarm").items():
                 stats = [metric["MetricStat"]["Metric"] for metric in alarm.get("Metrics", []) if "MetricStat" in metric]
                 if stats and all(stat["Namespace"] == "AWS/ApiGateway" for stat in stats):
                     errors, requests = stats
