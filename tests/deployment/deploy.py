@@ -17,6 +17,7 @@ import unittest
 from pathlib import Path
 
 import botocore.exceptions
+import costs
 from cloud import TOOLS, Cloud, part, until
 from products import PRODUCTS, Dreadnode, Elastic, Replyke, Uniqos, key_of
 from rotation import Rotation
@@ -75,11 +76,11 @@ def run(*command, **environment):
 
 
 def evaluate():
-    suite = unittest.defaultTestLoader.loadTestsFromNames(["test_policies", "test_template"])
+    suite = unittest.defaultTestLoader.loadTestsFromNames(["test_policies", "test_parameters", "test_template", "test_costs"])
     result = unittest.TextTestRunner(verbosity=1).run(suite)
     if not result.wasSuccessful() or not result.testsRun:
         raise AssertionError("the template is not as it should be")
-    print(f"{result.testsRun} tests of the template and its policies", flush=True)
+    print(f"{result.testsRun} tests of the template and its policies\n{costs.told()}", flush=True)
 
 
 def build():
@@ -393,8 +394,7 @@ class Deployment:
         print("REST API, function URLs, CloudFront's secret: as they should be", flush=True)
 
     def function_url(self, function):
-        name = self.functions[function]["FunctionName"]
-        url = self.cloud.client("lambda").get_function_url_config(FunctionName=name)["FunctionUrl"]
+        url = self.outputs[f"{function}FunctionUrl"]
         return f"{url.removeprefix('https://').split('.')[0]}.lambda-url.us-east-1.localhost:{self.cloud.port}"
 
     def front_door(self):

@@ -28,6 +28,9 @@ PSEUDO = {
     "AWS::URLSuffix": "amazonaws.com",
     "AWS::StackId": f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/rondo/id",
 }
+# All that may stand in front, with what it needs.
+FRONTS = {"FunctionUrls": "true", "RestApi": "true", "CloudFront": "true", "DomainName": "auth.example.com",
+          "CertificateArn": "arn:aws:acm:us-east-1:123456789012:certificate/c", "HostedZoneId": "Z123"}
 ABSENT = object()
 
 

@@ -201,6 +201,27 @@ async fn what_happened_is_what_is_counted() {
     assert!(sums["StoreLatency"] > 0.0);
 }
 
+#[tokio::test]
+async fn the_metrics_that_a_deployment_pays_for_are_those_that_the_document_counts() {
+    let said: BTreeSet<Named> = lines().await.iter().flat_map(|line| emitted(line)).map(|(named, _)| named).collect();
+    let by = |wanted: &[&str]| said.iter().filter(|(_, names)| names.iter().eq(wanted)).count();
+    let (of_all, of_a_product) = (by(&[]), by(&["product"]));
+    assert_eq!(of_all, of_a_product);
+    let document = std::fs::read_to_string(root().join("infra/deploying.md")).unwrap();
+    let document = document.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut counted = vec![format!("{of_all} of the whole deployment, the same {of_a_product} of each product")];
+    for (products, have) in [(1, "One product has"), (4, "four products have")] {
+        let metrics = of_all + products * of_a_product;
+        // At 0.30 USD each.
+        let cents = metrics * 30;
+        counted.push(format!("{have} {metrics} metrics, {}.{:02} USD a month", cents / 100, cents % 100));
+    }
+    for sentence in counted {
+        println!("{sentence}");
+        assert!(document.contains(&sentence), "infra/deploying.md does not say: {sentence}");
+    }
+}
+
 #[test]
 fn every_alarm_names_its_runbook() {
     let alarms = resources("AWS::CloudWatch::Alarm");

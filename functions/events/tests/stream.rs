@@ -134,7 +134,10 @@ async fn a_reuse_is_told_as_the_end_of_its_session_and_with_its_evidence() {
 async fn a_seal_of_lost_data_is_an_end_and_no_reuse() {
     let mut record = captured("insert_seal_reuse");
     record["dynamodb"]["NewImage"]["cause"]["S"] = "unknown_generation".into();
-    assert_eq!(told(vec![record]).await.kinds(), [Kind::Ended]);
+    let told = told(vec![record]).await;
+    assert_eq!(told.kinds(), [Kind::Ended]);
+    // A token's return was the end, so that it is known how far the family was.
+    assert_eq!(told.events[0].1["generation"], 7);
 }
 
 #[tokio::test]
