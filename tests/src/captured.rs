@@ -1,9 +1,9 @@
 //! Gateway events, each a file of `tests/events/` that is named by its quirk, and what the gateway is given for one.
 //!
 //! The forms are those of AWS's documents, whose example ids and addresses they keep: payload format 2.0 (HTTP APIs), 1.0
-//! (REST APIs), and function URLs. None is from an account of ours. `cargo_lambda_watch_cookie_twice` is what the local
-//! gateway was seen to send, and a REST API's console to have no address of the caller's. What a form says of a request
-//! stands in it as a name in braces, such as `{{cookie}}`.
+//! (REST APIs), function URLs, and what CloudFront adds. None comes from an account of ours. The local gateway's alone is
+//! what a gateway was seen to hand to a function, by asking `cargo lambda watch --only-lambda-apis` for the next event.
+//! What a client says stands in a file as a name in braces, such as `{{cookie}}`.
 
 use std::future::Future;
 
@@ -213,4 +213,24 @@ pub fn address_seen(dynamo: &LocalDynamo) -> String {
     let newest = items.last().unwrap();
     assert_eq!(newest["sk"]["S"], "GEN#0000000001");
     newest["ip"]["S"].as_str().unwrap().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_of_an_event_is_played_and_has_a_place_for_nothing_that_no_client_says() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/events");
+        let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<_> = CAPTURED.iter().chain(&SIGNED).map(|form| format!("{}.json", form.name)).collect();
+        let mut files: Vec<_> = files.collect();
+        files.sort();
+        names.sort();
+        assert_eq!(files, names);
+        for captured in CAPTURED.iter().chain(&SIGNED) {
+            let event = captured.event(&Sent { body: "{}", ..Sent::nothing("/path", "https://app.test") });
+            assert!(!event.to_string().contains("{{"), "{}: {event}", captured.name);
+        }
+    }
 }
