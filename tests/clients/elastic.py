@@ -312,6 +312,17 @@ def tight(world):
         time.sleep(int(limited[-1].header("retry-after")))
         refreshed(bearer(world, token))
 
+    def addresses():
+        time.sleep(1.1)
+        token = world.backend.opened(NAME)["refresh_token"]
+        with world.no_store_call():
+            answers = [bearer(world, "a.b.c") for _ in range(12)]
+        limited = [answer for answer in answers if answer.status == 429]
+        hold(limited, "per IP where the token does not verify", [answer.status for answer in answers])
+        for answer in answers:
+            is_limited(answer) if answer.status == 429 else unauthorized(answer, "invalid")
+        refreshed(bearer(world, token))
+
     def passwords():
         # The user who is there and the one who is not are limited alike, so that the limit tells nothing either.
         for user in (USER, "nobody"):
@@ -324,6 +335,7 @@ def tight(world):
 
     yield "replay after the window: 401 for the whole family", after_window
     yield "rate limit", limit
+    yield "rate limit of an address; a token that verifies is not limited by it", addresses
     yield "password guessing is limited per user and address", passwords
 
 

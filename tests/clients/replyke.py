@@ -399,15 +399,31 @@ def tight(world):
             if answer.status == 429:
                 break
             refreshed(answer)
-        answer.is_(429, "50 in 5 minutes per IP (30 here)")
-        equal(common(answer), 0, "X-RateLimit-Remaining")
-        equal(answer.header("x-ratelimit-limit"), TIGHT["REPLYKE_RATE_LIMIT"], "X-RateLimit-Limit")
-        hold((answer.header("retry-after") or "0").isdigit(), "Retry-After", answer.told())
-        hold(int(answer.header("retry-after") or 0) >= 1, "429 has `Retry-After`", answer.told())
-        kind = (answer.header("content-type") or "").split(";")[0]
-        equal((kind, answer.body.decode()), ("text/html", LIMITED), "the text/html body")
-        no_cookie(answer, "429")
+        is_limited(answer)
+
+    def addresses():
+        good, limit = world.backend.opened(TENANT)["refresh_token"], int(TIGHT["REPLYKE_RATE_LIMIT"])
+        with world.no_store_call():
+            answers = [send(world, body) for body in [with_token("a.b.c"), {}] * (limit // 2 + 1)]
+        for bad, none in zip(answers[:limit:2], answers[1:limit:2]):
+            invalid(bad, "invalid token", f"{limit} without a token that verifies pass")
+            nobody(none)
+        for answer in answers[limit:]:
+            is_limited(answer)
+        refreshed(send(world, with_token(good)))
 
     yield "rotation for cookies turned on: cookies rotate, bodies do not", rotation
     yield "replay after the window: 403 for the whole family", after_window
+    yield "rate limit of calls without a token; one that verifies is not limited by it", addresses
     yield "rate limit", limit
+
+
+def is_limited(answer):
+    answer.is_(429, "50 in 5 minutes per IP (30 here)")
+    equal(common(answer), 0, "X-RateLimit-Remaining")
+    equal(answer.header("x-ratelimit-limit"), TIGHT["REPLYKE_RATE_LIMIT"], "X-RateLimit-Limit")
+    hold((answer.header("retry-after") or "0").isdigit(), "Retry-After", answer.told())
+    hold(int(answer.header("retry-after") or 0) >= 1, "429 has `Retry-After`", answer.told())
+    kind = (answer.header("content-type") or "").split(";")[0]
+    equal((kind, answer.body.decode()), ("text/html", LIMITED), "the text/html body")
+    no_cookie(answer, "429")

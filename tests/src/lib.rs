@@ -1,6 +1,7 @@
 //! The world that tests run in: a real DynamoDB API on this machine, the real functions over the real SDK, a clock that
 //! is a value, and faults below the SDK's retries.
 
+pub mod captured;
 pub mod dynamo;
 pub mod faults;
 pub mod gateway;
@@ -9,6 +10,7 @@ pub mod runtime;
 pub mod secrets;
 pub mod world;
 
+pub use captured::{CAPTURED, Captured, Sent};
 pub use dynamo::LocalDynamo;
 pub use faults::{Fault, Faults, Gate};
 pub use gateway::Gateway;

@@ -30,7 +30,7 @@ use std::path::{Path, PathBuf};
 use document::Document;
 use lambda_http::{Body, Response};
 use rondo_shared::config::Reader;
-use serde_json::Value;
+use serde_json::{Value, json};
 use stage::{event, request};
 use ulid::Ulid;
 
@@ -91,6 +91,25 @@ fn every_example_is_of_its_own_schema() {
             }
         }
         assert!(examples > 2, "{name} has no examples, or this test no longer finds them");
+    }
+}
+
+/// The tests of the functions produce every answer that is declared, and hold it to this. A key set is to be stored.
+#[test]
+fn every_answer_is_declared_with_a_request_id_and_to_be_stored_by_nobody() {
+    for document in NAMES.into_iter().filter(|name| *name != "jwks").map(Document::of) {
+        for ((path, method, status), answer) in document.answers() {
+            for (wanted, values) in
+                [("x-request-id", ["01JD0000000000000000000000", "1"]), ("cache-control", ["no-store", "no-cache"])]
+            {
+                let what = format!("{}: {wanted} of {method} {path} {status}", document.name);
+                let mut headers = document.map(&answer["headers"]);
+                let (_, header) = headers.find(|(name, _)| name.eq_ignore_ascii_case(wanted)).expect(&what);
+                assert_eq!(header["required"], true, "{what}");
+                let is_one = values.map(|value| document.faults(&header["schema"], &json!(value)).is_empty());
+                assert_eq!(is_one, [true, false], "{what}");
+            }
+        }
     }
 }
 

@@ -1,75 +1,82 @@
-//! Events as gateways send them, and answers as they take them: a request may come in any of these forms, and of the
-//! two `Set-Cookie` of a grant none may get lost on the way out.
+//! Every form of event is one refresh, by the client that really sent it, by cookie and by body; and of the two
+//! `Set-Cookie` of a grant none gets lost on the way out. `rondo_tests::captured` says where the forms are from.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "test code")]
 
 mod world;
 
-use lambda_http::lambda_runtime::LambdaEvent;
-use lambda_http::request::LambdaRequest;
-use lambda_http::tower::Service as _;
-use lambda_http::{Adapter, Context, Request, service_fn};
+use rondo_tests::captured::{CAPTURED, Captured, FRONT_DOORS, Given, Sent, address_seen, answered};
 use rondo_tests::world::moment;
 use rondo_tests::{T0, secs};
 use serde_json::{Value, json};
-use world::{World, cookie_event};
+use world::{APP, World};
 
-/// The answer as the gateway is given it.
-async fn answered(world: &World, event: &Value) -> Value {
-    let request: LambdaRequest = serde_json::from_str(&event.to_string()).unwrap();
-    let answering = service_fn(async |request: Request| {
-        Ok::<_, lambda_http::Error>(dreadnode_refresh::handle(&world.app, &moment(secs(60)), &request).await.0)
-    });
-    let answer = Adapter::from(answering).call(LambdaEvent::new(request, Context::default())).await.unwrap();
-    serde_json::to_value(&answer).unwrap()
-}
+const NOTHING: Sent<'_> = Sent::nothing("/api/v1/auth/refresh", APP);
+const STRAY: &str = "refresh_token=left-by-an-older-path";
 
-fn rest_api_event(token: &str) -> Value {
-    let cookie = format!("theme=dark; refresh_token={token}");
-    json!({
-        "resource": "/api/v1/auth/refresh", "path": "/api/v1/auth/refresh", "httpMethod": "POST",
-        "headers": {"Cookie": cookie, "User-Agent": "browser"},
-        "multiValueHeaders": {"Cookie": [cookie], "User-Agent": ["browser"]},
-        "body": "bnVsbA==", "isBase64Encoded": true,
-        "requestContext": {"stage": "prod", "httpMethod": "POST", "protocol": "HTTP/1.1",
-                           "identity": {"sourceIp": "192.0.2.1"}}})
+async fn play(world: &World, event: &Value) -> Given {
+    answered(event, async |request| dreadnode_refresh::handle(&world.app, &moment(secs(60)), &request).await.0).await
 }
 
 #[track_caller]
-fn assert_both_cookies(cookies: &Value) {
-    let names: Vec<_> =
-        cookies.as_array().unwrap().iter().map(|set| set.as_str().unwrap().split('=').next().unwrap()).collect();
-    assert_eq!(names, ["refresh_token", "access_token"]);
+fn assert_both_cookies(given: &Given, what: &str) {
+    let cookies = given.cookies();
+    let names: Vec<_> = cookies.iter().map(|set| set.split('=').next().unwrap()).collect();
+    assert_eq!(names, ["refresh_token", "access_token"], "{what}");
 }
 
 #[tokio::test]
-async fn an_http_api_and_a_function_url_are_given_both_cookies_in_their_array() {
-    for domain in ["api.example.com", "abc.lambda-url.eu-central-1.on.aws"] {
-        let world = World::new().await;
-        let mut event = cookie_event(&world.open(T0).await);
-        event["requestContext"]["domainName"] = json!(domain);
-        let answer = answered(&world, &event).await;
-        assert_eq!(answer["statusCode"], 200, "{answer}");
-        assert_both_cookies(&answer["cookies"]);
+async fn every_form_of_event_is_one_refresh_by_the_client_that_really_sent_it_and_is_given_both_cookies() {
+    for captured in CAPTURED {
+        for by_body in [false, true] {
+            let world = World::new().await;
+            let token = world.open(T0).await;
+            let (cookie, body) = (format!("refresh_token={token}"), json!({"refresh_token": token}).to_string());
+            let sent = if by_body {
+                Sent { body: &body, ..NOTHING }
+            } else {
+                Sent { cookie: &cookie, body: "null", ..NOTHING }
+            };
+            let given = play(&world, &captured.event(&sent)).await;
+            given.assert_ok(captured.name);
+            assert_both_cookies(&given, captured.name);
+            assert_eq!(address_seen(&world.dynamo), captured.address, "{}", captured.name);
+            world.refresh(given.cookie("refresh_token").expect(captured.name), secs(120)).await.ok();
+        }
     }
 }
 
 #[tokio::test]
-async fn an_http_api_may_give_the_cookies_as_a_header() {
+async fn in_every_form_both_cookies_of_a_token_that_does_not_count_are_cleared() {
     let world = World::new().await;
-    let mut event = cookie_event("");
-    event["headers"]["cookie"] = json!(format!("theme=dark; refresh_token={}", world.open(T0).await));
-    event.as_object_mut().unwrap().remove("cookies");
-    assert_eq!(answered(&world, &event).await["statusCode"], 200);
+    for captured in CAPTURED {
+        let given = play(&world, &captured.event(&Sent { cookie: STRAY, ..NOTHING })).await;
+        assert_eq!(given.status(), 401, "{}", captured.name);
+        assert_both_cookies(&given, captured.name);
+        assert_eq!(given.cookie("refresh_token"), None, "{}", captured.name);
+    }
 }
 
 #[tokio::test]
-async fn a_rest_api_is_given_both_cookies_as_values_of_one_header() {
-    let world = World::new().await;
-    let answer = answered(&world, &rest_api_event(&world.open(T0).await)).await;
-    assert_eq!(answer["statusCode"], 200, "{answer}");
-    assert_both_cookies(&answer["multiValueHeaders"]["set-cookie"]);
-    let cleared = answered(&world, &rest_api_event("x")).await;
-    assert_eq!(cleared["statusCode"], 401);
-    assert_both_cookies(&cleared["multiValueHeaders"]["set-cookie"]);
+async fn of_two_cookies_of_one_name_the_last_counts_in_every_form() {
+    for captured in CAPTURED.iter().filter(|captured| captured.has_two_cookies()) {
+        let world = World::new().await;
+        let good = format!("refresh_token={}", world.open(T0).await);
+        for (cookie, second_cookie, status) in [(good.as_str(), STRAY, 401), (STRAY, &good, 200)] {
+            let given = play(&world, &captured.event(&Sent { cookie, second_cookie, ..NOTHING })).await;
+            assert_eq!(given.status(), status, "{}", captured.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_forwarded_address_counts_only_from_a_front_door_that_proves_itself() {
+    let captured = Captured::named("http_api_behind_cloudfront");
+    for (secret, front_door, seen) in FRONT_DOORS {
+        let world = World::with(&[("FRONT_DOOR_SECRET", secret)]).await;
+        let cookie = format!("refresh_token={}", world.open(T0).await);
+        let given = play(&world, &captured.event(&Sent { cookie: &cookie, front_door, ..NOTHING })).await;
+        given.assert_ok(captured.name);
+        assert_eq!(address_seen(&world.dynamo), seen, "configured {secret:?}, sent {front_door:?}");
+    }
 }

@@ -148,31 +148,6 @@ async fn several_authorization_headers_are_unauthorized_whatever_they_say() {
 }
 
 #[tokio::test]
-async fn the_same_is_answered_through_a_rest_api_and_through_a_function_url() {
-    let world = World::new().await;
-    let token = world.open(T0).await;
-    let rest_api = |method: &str, token: &str| {
-        json!({
-            "resource": PATH, "path": PATH, "httpMethod": method, "isBase64Encoded": false, "body": null,
-            "headers": {"Authorization": format!("Bearer {token}")},
-            "multiValueHeaders": {"Authorization": [format!("Bearer {token}")]},
-            "queryStringParameters": null, "multiValueQueryStringParameters": null, "pathParameters": null,
-            "requestContext": {"stage": "prod", "httpMethod": method, "protocol": "HTTP/1.1", "path": PATH,
-                               "identity": {"sourceIp": "192.0.2.1", "userAgent": "ecctl"}}})
-    };
-    let token = world.send(rest_api("POST", &token), secs(1)).await.ok();
-    world.send(rest_api("GET", &token), secs(1)).await.assert_error(
-        405,
-        "root.method_not_allowed",
-        "This endpoint answers POST only.",
-    );
-    let mut function_url = bearer(&token);
-    function_url["routeKey"] = json!("$default");
-    function_url["requestContext"]["domainName"] = json!("id.lambda-url.us-east-1.on.aws");
-    world.send(function_url, secs(2)).await.ok();
-}
-
-#[tokio::test]
 async fn a_session_that_was_ended_is_unauthorized_on_every_instance() {
     let world = World::new().await;
     let (family, token) = world.open_for("user-1", T0).await;

@@ -4,8 +4,6 @@
 
 mod world;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use rondo_shared::store::item::Cause;
 use rondo_tests::{Fault, T0, secs};
 use serde_json::{Value, json};
@@ -369,16 +367,6 @@ async fn a_body_is_read_if_it_is_said_to_be_json_or_nothing_is_said_and_is_no_bo
     for content_type in ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data; boundary=x"] {
         assert_says(&world.send(said(content_type), secs(1)).await, 200, NOBODY);
     }
-}
-
-#[tokio::test]
-async fn a_body_may_arrive_in_base64() {
-    let world = World::new().await;
-    let good = world.open(T0).await;
-    let body = json!({"refreshToken": good}).to_string();
-    let mut event = with_body(event(json!({})), &STANDARD.encode(body));
-    event["isBase64Encoded"] = json!(true);
-    world.send(event, secs(1)).await.ok();
 }
 
 #[tokio::test]

@@ -10,6 +10,6 @@ pub mod reply;
 
 pub use client::client_of;
 pub use cross_site::CrossSitePolicy;
-pub use event::{Event, serve};
+pub use event::{Event, serve, service};
 pub use method::Method;
 pub use reply::Reply;
