@@ -99,7 +99,7 @@ async fn an_answer_shows_a_hundred_organizations_and_removed_ones_take_no_place_
     let world = World::new().await;
     let subject = Subject::new("user-1").unwrap();
     for n in 0..100 {
-        let key = Membership::key(&tenant(), &subject, &OrgKey::new(&format!("gone-{n:03}")).unwrap());
+        let key = Membership::key(&tenant(), &subject, &OrgKey::new(format!("gone-{n:03}")).unwrap());
         world.store().replace(&tombstone(key, T0), &Meter::default()).await.unwrap();
     }
     world.join("here", "Here", true).await;

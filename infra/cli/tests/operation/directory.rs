@@ -273,7 +273,7 @@ async fn a_user_of_more_organizations_than_an_answer_shows_has_one_default_and_l
     let (dreadnode, ada) = (Tenant::new("dreadnode").unwrap(), Subject::new("ada").unwrap());
     let put = async |item: Item| stack.target.store().replace(&item, &Meter::default()).await.unwrap();
     for n in 0..=100 {
-        let org = OrgKey::new(&format!("org-{n:03}")).unwrap();
+        let org = OrgKey::new(format!("org-{n:03}")).unwrap();
         put(Membership { org, name: "One".to_owned(), is_default: n == 100 }.to_item(&dreadnode, &ada)).await;
     }
     // One that a team's own system has written, and no answer shows.
