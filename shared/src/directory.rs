@@ -3,6 +3,7 @@
 
 use crate::identity::{OrgKey, Subject, Tenant};
 use crate::moment::Timestamp;
+use crate::rotation::family::{after, whole_collection};
 use crate::store::item::{Credential, Membership, Project, Quota, UserProfile, is_tombstone};
 use crate::store::{Item, Meter, Query, Store, StoreError, keys};
 
@@ -37,7 +38,7 @@ pub const MEMBERSHIPS_MAX: u16 = 100;
 
 /// The user's organizations, by key, [`MEMBERSHIPS_MAX`] at most. One query, 1 RRU for each 4 KB. A malformed one is left
 /// out: a team's own system writes them, and one slip of its must not end a session. So is the tombstone of a removed
-/// one, which counts among the [`MEMBERSHIPS_MAX`] until TTL has deleted it.
+/// one; where such stand among the first [`MEMBERSHIPS_MAX`] of more, one more query is made.
 ///
 /// # Errors
 /// [`StoreError`] where they cannot be read.
@@ -47,18 +48,66 @@ pub async fn memberships<S: Store>(
     store: &S,
     meter: &Meter,
 ) -> Result<Vec<Membership>, StoreError> {
-    let query = Query {
+    let mut query = Query {
         pk: keys::user(tenant, subject),
         from: keys::MEMBERSHIP_PREFIX.to_owned(),
-        to: format!("{}{}", keys::MEMBERSHIP_PREFIX, keys::AFTER),
+        to: after_all_memberships(),
         newest_first: false,
         limit: MEMBERSHIPS_MAX,
     };
-    let read = |item| {
-        let membership = Membership::from_item(item);
-        membership.inspect_err(|error| tracing::warn!(%error, "a membership is not shown")).ok()
-    };
-    Ok(store.query(&query, meter).await?.iter().filter(|item| !is_tombstone(item)).filter_map(read).collect())
+    let (most, mut found) = (usize::from(MEMBERSHIPS_MAX), Vec::new());
+    loop {
+        let items = store.query(&query, meter).await?;
+        found.extend(items.iter().filter_map(membership_of));
+        match items.last() {
+            Some(last) if items.len() >= most && found.len() < most => query.from = after(&last.key.sk),
+            Some(_) | None => {
+                found.truncate(most);
+                return Ok(found);
+            }
+        }
+    }
+}
+
+/// All of the user's organizations, however many: for tools, which no request waits for.
+///
+/// # Errors
+/// [`StoreError`] where they cannot be read.
+pub async fn every_membership<S: Store>(
+    tenant: &Tenant,
+    subject: &Subject,
+    store: &S,
+    meter: &Meter,
+) -> Result<Vec<Membership>, StoreError> {
+    Ok(membership_items(tenant, subject, store, meter).await?.iter().filter_map(membership_of).collect())
+}
+
+/// The items of all of the user's memberships, malformed ones and no tombstones: what is to go with the user.
+///
+/// # Errors
+/// [`StoreError`] where they cannot be read.
+pub async fn membership_items<S: Store>(
+    tenant: &Tenant,
+    subject: &Subject,
+    store: &S,
+    meter: &Meter,
+) -> Result<Vec<Item>, StoreError> {
+    let (pk, last) = (keys::user(tenant, subject), after_all_memberships());
+    let mut items = whole_collection(pk, keys::MEMBERSHIP_PREFIX, &last, store, meter).await?;
+    items.retain(|item| !is_tombstone(item));
+    Ok(items)
+}
+
+fn membership_of(item: &Item) -> Option<Membership> {
+    if is_tombstone(item) {
+        return None;
+    }
+    let membership = Membership::from_item(item);
+    membership.inspect_err(|error| tracing::warn!(%error, "a membership is not shown")).ok()
+}
+
+fn after_all_memberships() -> String {
+    format!("{}{}", keys::MEMBERSHIP_PREFIX, keys::AFTER)
 }
 
 /// The user's own item, as it stands: what a product shows of it is the product's affair. One read: 1 RRU if consistent,

@@ -29,7 +29,7 @@ use rondo_tests::products::PRODUCTS;
 const SHORT: u64 = 300;
 
 fn drawn(seed: u64) -> Schedule {
-    Schedule::draw(seed, PRODUCTS[usize::try_from(seed % 4).unwrap()])
+    Schedule::draw(seed, PRODUCTS[usize::try_from(seed).unwrap() % PRODUCTS.len()])
 }
 
 /// The number that `CHAOS` gives a name, as in `seed=7 count=100`.

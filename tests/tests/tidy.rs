@@ -20,7 +20,7 @@ use checkout::{
     shipped_lines,
 };
 use documents::has_test;
-use functions::stanza_of;
+use functions::{names, stanza_of};
 use markdown::{code_of, exists, without_braces};
 use store::{as_dynamodb_spells, obligations_named};
 
@@ -184,6 +184,7 @@ fn these_rules_read_what_they_are_meant_to_read() {
     let template = "A:\n  One:\n    Binary: one\n  Two:\n    Binary: one-two\n    Type: HttpApi\n";
     assert_eq!(stanza_of(template, "one").unwrap(), "  One:\n    Binary: one\n");
     assert!(stanza_of(template, "one-two").unwrap().contains("HttpApi") && stanza_of(template, "two").is_none());
+    assert!(names("[\"one\", two_refresh]", "one") && names("Two-refresh", "two") && !names("one2 anyone", "one"));
     let source = "#[test]\n// why\nfn one() {}\nfn two() {}\n    #[tokio::test(flavor = \"multi_thread\")]\n    async fn three() {}";
     assert!(has_test(source, "one") && has_test(source, "three") && !has_test(source, "two"));
     assert_eq!(as_dynamodb_spells("transact_write_items"), "TransactWriteItems");

@@ -4,9 +4,10 @@
 //! The body's form is judged as FastAPI judges it, whose items the product's 422 shows.
 //!
 //! The cross-site rule is that of calls authenticated by the cookie. A token in the body is nothing that a browser adds by
-//! itself. Its answer sets cookies too; but a page of another site cannot have its visitor signed in as somebody else by
-//! that: JSON from another origin is asked for in a preflight, and browsers take no `SameSite=Lax` cookie from an answer
-//! to such a call.
+//! itself. But its answer sets cookies too, and a page must not have its visitor signed in as somebody else by that.
+//! A body that is said to be JSON is asked for in a preflight from any other origin. One of which nothing is said is not
+//! (a `Blob` without a type, sent by `no-cors`), and a browser keeps a `SameSite=Lax` cookie that a sibling subdomain's
+//! page got so: the rule holds for it, too.
 
 use lambda_http::Request;
 use lambda_http::http::{HeaderMap, header};
@@ -90,7 +91,8 @@ pub async fn extract(
     }
     let in_body = token_in_body(request)?;
     let in_cookie = token_in_cookie(request.headers());
-    if in_cookie.is_some() && !policy.cross_site.allows(request.headers()) {
+    let is_sent_for_any_page = in_cookie.is_some() || (in_body.is_some() && content_type(request.headers()).is_none());
+    if is_sent_for_any_page && !policy.cross_site.allows(request.headers()) {
         return Err(ExtractError::CrossSite);
     }
     let presented = match in_cookie.or(in_body) {
@@ -106,9 +108,9 @@ pub async fn extract(
     }
 }
 
-/// The last refresh cookie that is not empty: the one that the product's server sees too.
+/// The last refresh cookie, the one that the product's server sees too: where that one is empty, there is none.
 pub(crate) fn token_in_cookie(headers: &HeaderMap) -> Option<String> {
-    cookies::values(headers, REFRESH_TOKEN).into_iter().rfind(|value| !value.is_empty())
+    cookies::values(headers, REFRESH_TOKEN).pop().filter(|value| !value.is_empty())
 }
 
 /// The body's refresh token, if it has one that is not empty. No body and `null` are no token.
@@ -144,13 +146,18 @@ fn token_in_body(request: &Request) -> Result<Option<String>, ExtractError> {
 
 /// `application/json` and `application/*+json`, with or without parameters; a body of which nothing is said counts too.
 fn is_said_to_be_json(headers: &HeaderMap) -> bool {
-    let said = headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or("unreadable"));
-    let Some(said) = said.filter(|said| !said.is_empty()) else { return true };
+    let Some(said) = content_type(headers) else { return true };
     let essence = said.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match essence.split_once('/') {
         Some(("application", subtype)) => !subtype.contains('/') && (subtype == "json" || subtype.ends_with("+json")),
         Some(_) | None => false,
     }
+}
+
+/// What is said of the body's type, if anything is.
+fn content_type(headers: &HeaderMap) -> Option<&str> {
+    let said = headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or("unreadable"));
+    said.filter(|said| !said.is_empty())
 }
 
 async fn verify(

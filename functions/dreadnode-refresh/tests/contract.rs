@@ -4,8 +4,11 @@
 
 mod world;
 
+use dreadnode_refresh::policy::tenant;
+use rondo_shared::identity::{OrgKey, Subject};
 use rondo_shared::moment::Timestamp;
-use rondo_shared::store::item::Cause;
+use rondo_shared::store::item::{Cause, Membership, tombstone};
+use rondo_shared::store::{Meter, Store as _};
 use rondo_tests::world::millis;
 use rondo_tests::{T0, secs};
 use serde_json::{Value, json};
@@ -92,6 +95,28 @@ async fn settings_change_lifetimes_and_without_secure_both_cookies_go_without() 
 }
 
 #[tokio::test]
+async fn an_answer_shows_a_hundred_organizations_and_removed_ones_take_no_place_of_theirs() {
+    let world = World::new().await;
+    let subject = Subject::new("user-1").unwrap();
+    for n in 0..100 {
+        let key = Membership::key(&tenant(), &subject, &OrgKey::new(format!("gone-{n:03}")).unwrap());
+        world.store().replace(&tombstone(key, T0), &Meter::default()).await.unwrap();
+    }
+    world.join("here", "Here", true).await;
+    let mut token = world.open(T0).await;
+    let shown = world.refresh(&token, secs(60)).await;
+    assert_eq!(shown.json()["orgs"], json!([{"key": "here", "name": "Here"}]));
+    assert_eq!(shown.json()["default_org"]["key"], "here");
+    token = shown.ok();
+    for n in 0..100 {
+        world.join(&format!("org-{n:03}"), "One", false).await;
+    }
+    let shown = world.refresh(&token, secs(120)).await.json();
+    let orgs = shown["orgs"].as_array().unwrap();
+    assert_eq!((orgs.len(), &orgs[0]["key"], &orgs[99]["key"]), (100, &json!("here"), &json!("org-098")));
+}
+
+#[tokio::test]
 async fn the_cookie_counts_before_the_body_and_the_body_only_without_a_cookie_or_with_an_empty_one() {
     for (cookie, body, status) in [
         ("good", "good", 200),
@@ -127,6 +152,28 @@ async fn of_several_cookies_the_last_counts() {
         let array = world.send(event(json!({"cookies": sent})), secs(1)).await;
         let header = world.send(with_headers(event(json!({})), &[("Cookie", &sent.join("; "))]), secs(2)).await;
         assert_eq!([array.status, header.status], [status; 2], "{cookies:?}");
+    }
+}
+
+#[tokio::test]
+async fn where_the_last_cookie_is_empty_there_is_none_and_the_body_counts() {
+    for (cookies, body, status) in [
+        (["refresh_token=bad", "refresh_token="], "good", 200),
+        (["refresh_token=good", "refresh_token="], "bad", 401),
+        (["refresh_token=good", "refresh_token=\"\""], "bad", 401),
+        (["refresh_token=", "refresh_token=good"], "bad", 200),
+        // The value of a cookie without a name.
+        (["refresh_token=good", "refresh_token"], "bad", 200),
+    ] {
+        let world = World::new().await;
+        let good = world.open(T0).await;
+        let cookies = cookies.map(|cookie| cookie.replace("good", &good));
+        let token = if body == "good" { &good } else { body };
+        let mut sent = body_event(&json!({"refresh_token": token}).to_string());
+        sent["cookies"] = json!(cookies);
+        let answer = world.send(sent, secs(1)).await;
+        assert_eq!(answer.status, status, "{cookies:?} {body}: {}", answer.json());
+        assert_eq!(answer.cookies().len(), if status == 200 { 2 } else { 0 }, "no cookie carried what is refused");
     }
 }
 

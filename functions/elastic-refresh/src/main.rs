@@ -18,7 +18,7 @@ async fn main() -> Result<(), lambda_http::Error> {
         |app, moment, request| async move { handle(&app, &moment, &request).await },
         move |why, request, request_id| match why {
             NotServing::NotStarted(error) => response::not_started(error, &cross_site, request, request_id),
-            NotServing::WithoutRandomness => response::without_randomness(),
+            NotServing::WithoutRandomness => response::without_randomness(&cross_site, request),
         },
     )
     .await

@@ -130,26 +130,30 @@ pub fn not_started(
     request: &Request,
     request_id: Ulid,
 ) -> Response<Body> {
-    let reply = |status| Reply::new(status, request_id).headers(cross_site.answer_headers(request.headers()));
-    let error = match (Method::of(request), error) {
-        (Method::Preflight, _) => return preflight(reply(StatusCode::NO_CONTENT), cross_site, request.headers()),
-        (Method::Other, _) => {
-            return refused(reply(METHOD_NOT_ALLOWED.status).header("allow", ALLOW), &METHOD_NOT_ALLOWED);
-        }
-        (Method::Post, BootError::NotConfigured(_)) => &NOT_CONFIGURED,
-        (Method::Post, BootError::Config(_) | BootError::Keyring(_)) => &NOT_STARTED,
+    let error = match error {
+        BootError::NotConfigured(_) => &NOT_CONFIGURED,
+        BootError::Config(_) | BootError::Keyring(_) => &NOT_STARTED,
     };
-    refused(reply(error.status), error)
-}
-
-fn preflight(reply: Reply, cross_site: &CrossSitePolicy, request: &HeaderMap) -> Response<Body> {
-    reply.header("allow", ALLOW).headers(cross_site.preflight_headers(request)).empty()
+    not_serving(error, cross_site, request, request_id)
 }
 
 /// The answer where not even a request's name can be drawn.
 #[must_use]
-pub fn without_randomness() -> Response<Body> {
-    refused(Reply::new(OURS.status, Ulid::nil()), &OURS)
+pub fn without_randomness(cross_site: &CrossSitePolicy, request: &Request) -> Response<Body> {
+    not_serving(&OURS, cross_site, request, Ulid::nil())
+}
+
+fn not_serving(error: &Declared, cross_site: &CrossSitePolicy, request: &Request, request_id: Ulid) -> Response<Body> {
+    let reply = |status| Reply::new(status, request_id).headers(cross_site.answer_headers(request.headers()));
+    match Method::of(request) {
+        Method::Preflight => preflight(reply(StatusCode::NO_CONTENT), cross_site, request.headers()),
+        Method::Other => refused(reply(METHOD_NOT_ALLOWED.status).header("allow", ALLOW), &METHOD_NOT_ALLOWED),
+        Method::Post => refused(reply(error.status), error),
+    }
+}
+
+fn preflight(reply: Reply, cross_site: &CrossSitePolicy, request: &HeaderMap) -> Response<Body> {
+    reply.header("allow", ALLOW).headers(cross_site.preflight_headers(request)).empty()
 }
 
 /// Both fields always: a client panics without the token. The time is the token's own `exp`.

@@ -340,6 +340,19 @@ async fn a_password_or_profile_that_cannot_be_read_is_answered_and_logged_as_a_w
 }
 
 #[tokio::test]
+async fn a_name_or_address_that_is_no_text_locks_nobody_out() {
+    let world = World::new().await;
+    let mut profile = world.dynamo.items("USER#elastic#user-1");
+    profile.retain(|item| item["sk"]["S"] == "PROFILE");
+    for (n, value) in (0..).zip([json!({"NULL": true}), json!({"N": "7"}), json!({"L": []})]) {
+        profile[0]["name"] = value.clone();
+        profile[0]["email"] = value;
+        world.dynamo.put(&profile);
+        world.sign_in("user-1", PASSWORD, secs(n)).await.ok();
+    }
+}
+
+#[tokio::test]
 async fn a_profile_broken_while_the_password_is_tried_is_told_as_a_wrong_password() {
     let world = World::new().await;
     let gate = rondo_tests::Gate::default();

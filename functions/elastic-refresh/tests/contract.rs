@@ -365,7 +365,21 @@ async fn a_deployment_without_a_store_or_keys_for_the_product_says_that_it_is_no
         assert_eq!(response.status(), 502, "configured, and wrongly");
         assert_eq!(response.headers()["x-cloud-error-codes"], "authc.authentication_cluster_error");
     }
-    assert_common(&response::without_randomness());
+}
+
+#[tokio::test]
+async fn an_instance_without_randomness_still_tells_a_browser_who_may_call() {
+    let origins = [("ELASTIC_ALLOWED_ORIGINS", "https://app.example")];
+    let cross_site = elastic_refresh::policy::cross_site(&mut Reader::new(origins));
+    for (method, status) in [("POST", 502), ("OPTIONS", 204), ("GET", 405)] {
+        let mut sent = with_method(bearer("x.y.z"), method);
+        sent["headers"]["origin"] = json!("https://app.example");
+        let response = response::without_randomness(&cross_site, &request_of(&sent));
+        assert_common(&response);
+        assert_eq!(response.status(), status, "{method}");
+        assert_eq!(response.headers()["access-control-allow-origin"], "https://app.example", "{method}");
+        assert_eq!(response.headers().contains_key("access-control-allow-methods"), method == "OPTIONS");
+    }
 }
 
 #[tokio::test]

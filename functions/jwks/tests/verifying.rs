@@ -15,9 +15,14 @@ use std::sync::{Arc, Mutex};
 use jwks::App;
 use jwks::request::KEYS_PATH;
 use ring::{Ring, event, key, rsa_jwk, send, signing_with_rsa};
+use rondo_shared::config::Reader;
+use rondo_shared::identity::Client;
 use rondo_shared::moment::{Moment, Timestamp};
-use rondo_tests::World;
+use rondo_shared::wire::Event;
+use rondo_tests::dynamo::{TABLE, plain_http};
+use rondo_tests::products::{Function, Product, keyring};
 use rondo_tests::world::keyring_document;
+use rondo_tests::{LocalDynamo, World};
 use serde_json::{Value, json};
 use verifier::{Refused, Verifier};
 
@@ -67,6 +72,23 @@ async fn refreshed(ring: &Ring) -> (String, String) {
     (access, answer.ok())
 }
 
+/// The access token of one refresh of another product's function, with its default issuer and audience.
+async fn access_token_of(product: Product, ring: &Ring) -> String {
+    let dynamo = LocalDynamo::start().await;
+    let (store, file) = (dynamo.store(plain_http()), ring.path.display().to_string());
+    let reader = Reader::new([("TABLE_NAME", TABLE), ("KEYRING_FILE", &file)]);
+    let function = Function::boot(product, reader, store, now());
+    let client = Client::new(Some("192.0.2.1".parse().unwrap()), "browser");
+    let moment = Moment::read().unwrap();
+    let opened = function.open("user-1", None, client.clone(), &moment, &dynamo.store(plain_http())).await;
+    let event = product.event(&opened.unwrap().1, &client);
+    let request = Event::from_json(&event.to_string()).unwrap().into_request();
+    let (response, _) = function.handle(&Moment::read().unwrap(), &request).await;
+    let body: Value = serde_json::from_slice(response.body().as_ref()).unwrap();
+    let token = ["access_token", "token", "accessToken"].iter().find_map(|name| body[*name].as_str());
+    token.unwrap_or_else(|| panic!("{product:?}: {body}")).to_owned()
+}
+
 fn header_of(token: &str) -> Value {
     json!(jsonwebtoken::decode_header(token).unwrap())
 }
@@ -82,10 +104,30 @@ async fn a_minted_access_token_verifies_by_the_served_set_for_either_algorithm()
         let verifier = verifier(&url);
         for _ in 0..3 {
             let claims = verifier.verify(&access).unwrap();
-            assert_eq!((claims.sub.as_str(), claims.client_id.as_str(), claims.sid.len()), ("user-1", "uniqos", 26));
+            assert_eq!((claims.sub.as_str(), claims.client_id.as_deref()), ("user-1", Some("uniqos")));
+            assert_eq!(claims.sid.map(|sid| sid.len()), Some(26));
             assert!(claims.exp > now().secs());
         }
         assert_eq!(answered.load(Ordering::SeqCst), 1, "the set is kept");
+    }
+}
+
+#[tokio::test]
+async fn the_access_tokens_of_every_other_product_verify_by_its_issuer_and_audience_and_by_no_others() {
+    let ring = Ring::new(&keyring());
+    let (url, _) = serve(ring.app(&[]).unwrap());
+    for (product, issuer, audience, is_of_rfc_9068) in [
+        (Product::Dreadnode, "dreadnode", "dreadnode-api", true),
+        (Product::Elastic, "elastic", "elastic-api", true),
+        (Product::Replyke, "replyke.com", "replyke.com", false),
+    ] {
+        let access = access_token_of(product, &ring).await;
+        let own = Verifier { issuer: issuer.to_owned(), audience: audience.to_owned(), ..verifier(&url) };
+        let claims = own.verify(&access).unwrap_or_else(|refused| panic!("{product:?}: {refused:?}"));
+        assert_eq!((claims.sub.as_str(), claims.exp > now().secs()), ("user-1", true), "{product:?}");
+        assert_eq!((claims.client_id.is_some(), claims.sid.is_some()), (is_of_rfc_9068, is_of_rfc_9068), "{product:?}");
+        let refused = verifier(&url).verify(&access).unwrap_err();
+        assert!(matches!(refused, Refused::Token("does not verify")), "{product:?}: {refused:?}");
     }
 }
 

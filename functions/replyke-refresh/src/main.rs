@@ -1,6 +1,6 @@
 //! Cold start only: boot once, then for each event read the clock and call `handle`.
 
-use replyke_refresh::policy::{PRODUCT, cross_site};
+use replyke_refresh::policy::{PRODUCT, allowance, cross_site};
 use replyke_refresh::{App, BootError, configure, handle, response};
 use rondo_shared::config::Reader;
 use rondo_shared::log;
@@ -10,12 +10,13 @@ use rondo_shared::store::dynamo::DynamoStore;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     log::init();
-    let cross_site = cross_site(&mut Reader::from_environment());
+    let mut reader = Reader::from_environment();
+    let (cross_site, allowance) = (cross_site(&mut reader), allowance(&mut reader));
     rondo_shared::boot::run(
         PRODUCT,
         boot,
         |app, moment, request| async move { handle(&app, &moment, &request).await },
-        move |_, request, request_id| response::not_started(&cross_site, request, request_id),
+        move |_, request, request_id| response::not_started(&cross_site, allowance, request, request_id),
     )
     .await
 }

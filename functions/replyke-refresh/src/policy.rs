@@ -62,8 +62,6 @@ impl Policy {
     pub fn read(reader: &mut Reader, common: &Common) -> Self {
         let issuer = reader.text("REPLYKE_ISSUER", AUTHORITY);
         let grace = reader.secs("REPLYKE_GRACE_SECS", GRACE_SECS, 0..=GRACE_WINDOW_MAX.as_secs());
-        let limit = reader.limit("REPLYKE_RATE_LIMIT", RATE_LIMIT);
-        let period = reader.secs("REPLYKE_RATE_PERIOD_SECS", RATE_PERIOD_SECS, 1..=DAY_SECS);
         Self {
             authority: TokenAuthority::over_refresh_tokens(issuer, common.sessions_not_before),
             access: AccessPolicy {
@@ -78,7 +76,7 @@ impl Policy {
                 amnesty: common.amnesty,
             },
             rotate_cookies: reader.flag("REPLYKE_ROTATE_COOKIES"),
-            allowance: Allowance::per_period(limit, period),
+            allowance: allowance(reader),
             cross_site: cross_site(reader),
             cookie: CookieShape {
                 name: COOKIE_NAME,
@@ -119,6 +117,13 @@ pub fn cross_site(reader: &mut Reader) -> CrossSitePolicy {
         exposed_headers: "x-request-id, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset, \
                           retry-after",
     }
+}
+
+/// What an address's bucket allows, which a function that could not start has to tell too: by its default where the
+/// setting is what keeps it from starting.
+pub fn allowance(reader: &mut Reader) -> Allowance {
+    let limit = reader.limit("REPLYKE_RATE_LIMIT", RATE_LIMIT);
+    Allowance::per_period(limit, reader.secs("REPLYKE_RATE_PERIOD_SECS", RATE_PERIOD_SECS, 1..=DAY_SECS))
 }
 
 #[cfg(test)]

@@ -112,9 +112,9 @@ pub async fn extract(
     Ok(Credential { presented, delivery })
 }
 
-/// The first refresh cookie that is not empty.
+/// The first refresh cookie, the one that the product's server sees too: where that one is empty, there is none.
 fn token_in_cookie(headers: &HeaderMap) -> Option<String> {
-    cookies::values(headers, COOKIE_NAME).into_iter().find(|value| !value.is_empty())
+    cookies::values(headers, COOKIE_NAME).into_iter().next().filter(|value| !value.is_empty())
 }
 
 /// The body's object, as `express.json()` reads it: one that is not said to be JSON is not read, and counts for none.

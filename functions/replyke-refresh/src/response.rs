@@ -2,14 +2,14 @@
 //!
 //! Every answer tells the rate limit: of the bucket that the call was charged to or, where it was charged to none (405,
 //! preflight, a session remembered as sealed, a failure of ours), what this instance knows of the bucket that it would
-//! have been. Only a function that could not start knows none.
+//! have been. A function that could not start has charged nobody: it tells a full one.
 
 use lambda_http::http::{HeaderMap, StatusCode};
 use lambda_http::{Body, Request, Response};
-use rondo_shared::limit::{AdmitError, Balance, Limited};
+use rondo_shared::limit::{AdmitError, Allowance, Balance, Limited, gcra};
 use rondo_shared::log::LogLine;
 pub use rondo_shared::log::Seen;
-use rondo_shared::moment::Moment;
+use rondo_shared::moment::{Moment, Timestamp};
 use rondo_shared::rotation::{How, ProveError, Revocation, RotateError};
 use rondo_shared::store::Usage;
 use rondo_shared::store::item::Cause;
@@ -157,11 +157,20 @@ pub fn render(
 }
 
 /// The answer of a function that could not start: an error of ours, as the contract has it. A browser is told who may
-/// read it, and a preflight and a wrong method get what they always get. Nothing is counted yet, so that no limit is
-/// told.
+/// read it, and a preflight and a wrong method get what they always get. Nothing is counted yet, so that the bucket is
+/// full, since the instant that the request's name begins with.
 #[must_use]
-pub fn not_started(cross_site: &CrossSitePolicy, request: &Request, request_id: Ulid) -> Response<Body> {
-    let reply = |status| Reply::new(status, request_id).headers(cross_site.answer_headers(request.headers()));
+pub fn not_started(
+    cross_site: &CrossSitePolicy,
+    allowance: Allowance,
+    request: &Request,
+    request_id: Ulid,
+) -> Response<Body> {
+    let now = Timestamp::from_millis(i64::try_from(request_id.timestamp_ms()).unwrap_or(0));
+    let reply = |status| {
+        let reply = Reply::new(status, request_id).headers(cross_site.answer_headers(request.headers()));
+        rate_headers(reply, gcra::balance(allowance, None, now))
+    };
     match Method::of(request) {
         Method::Preflight => preflight(reply(StatusCode::NO_CONTENT), cross_site, request.headers()),
         Method::Other => {

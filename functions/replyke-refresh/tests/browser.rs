@@ -127,16 +127,24 @@ async fn an_authorization_header_is_ignored() {
 
 #[tokio::test]
 async fn a_function_without_configuration_answers_an_error_of_ours() {
-    let origins = [("REPLYKE_ALLOWED_ORIGINS", "https://app.example")];
-    let cross_site = replyke_refresh::policy::cross_site(&mut Reader::new(origins));
+    let settings = [("REPLYKE_ALLOWED_ORIGINS", "https://app.example"), ("REPLYKE_RATE_LIMIT", "7")];
+    let mut reader = Reader::new(settings);
+    let cross_site = replyke_refresh::policy::cross_site(&mut reader);
+    let allowance = replyke_refresh::policy::allowance(&mut reader);
     let ask = |method: &str| {
         let request = lambda_http::http::Request::builder().method(method).header("origin", "https://app.example");
         replyke_refresh::response::not_started(
             &cross_site,
+            allowance,
             &request.body(lambda_http::Body::Empty).unwrap(),
-            ulid::Ulid::nil(),
+            ulid::Ulid::from_parts(1_795_341_600_001, 1),
         )
     };
+    for method in ["POST", "OPTIONS", "GET"] {
+        // Nobody has been charged: the bucket is full, and was at the instant of the request.
+        let told = RATE_HEADERS.map(|name| ask(method).headers()[name].to_str().unwrap().to_owned());
+        assert_eq!(told, ["7", "7", "1795341601"], "{method}");
+    }
     let response = ask("POST");
     assert_eq!(response.headers()["access-control-allow-origin"], "https://app.example");
     assert_eq!(ask("OPTIONS").headers()["access-control-allow-methods"], "POST");

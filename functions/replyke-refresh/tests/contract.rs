@@ -276,6 +276,22 @@ async fn of_two_cookies_the_first_counts() {
 }
 
 #[tokio::test]
+async fn where_the_first_cookie_is_empty_there_is_none_and_the_body_counts() {
+    let world = World::new().await;
+    let good = world.open(T0).await;
+    let empty_before = |cookie: &str| {
+        let cookies = ["replyke-refresh-jwt=".to_owned(), format!("replyke-refresh-jwt={cookie}")];
+        event(json!({"cookies": cookies}))
+    };
+    assert_says(&world.send(empty_before(&good), secs(1)).await, 200, NOBODY);
+    let by_body = json!({"refreshToken": good}).to_string();
+    world.send(with_body(empty_before("stale"), &by_body), secs(1)).await.ok();
+    // The value of a cookie without a name is none of that name.
+    let nameless = event(json!({"cookies": ["replyke-refresh-jwt", format!("replyke-refresh-jwt={good}")]}));
+    world.send(nameless, secs(1)).await.ok();
+}
+
+#[tokio::test]
 async fn what_is_wrong_first_in_the_table_is_told_where_several_things_are() {
     let world = World::new().await;
     let good = world.open(T0).await;

@@ -53,7 +53,8 @@ impl Fields {
         self
     }
 
-    fn problem(&mut self, field: &'static str, message: &'static str) {
+    /// Notes what is wrong with a field beside another.
+    pub fn problem(&mut self, field: &'static str, message: &'static str) {
         self.problems.push(Problem { field, message });
     }
 

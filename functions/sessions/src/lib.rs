@@ -28,7 +28,7 @@ use rondo_shared::keyring::KeyringError;
 use rondo_shared::log::LogLine;
 use rondo_shared::moment::{Moment, Timestamp};
 use rondo_shared::session::{self, Begun, Ended, OpenOnceError, OpeningPolicy, Page};
-use rondo_shared::store::item::{Cause, Seal};
+use rondo_shared::store::item::{AccountStatus, Cause, Seal, UserProfile};
 use rondo_shared::store::{Meter, Store, StoreError};
 use rondo_shared::token::SigningError;
 use rondo_shared::wire::client_of;
@@ -123,6 +123,9 @@ pub enum Failure {
     /// The user has no such session.
     #[error("the user has no such session")]
     NoSuchSession,
+    /// All sessions were to end for a status that the user does not have: opened ones could slip in.
+    #[error("the user's status is {}, and not what the sessions are to end for", .0.as_str())]
+    StatusNotWritten(AccountStatus),
     /// The session stands, and its tokens could not be signed.
     #[error(transparent)]
     Signing(SigningError),
@@ -203,6 +206,9 @@ async fn revoke_all<S: Store>(
     meter: &Meter,
 ) -> Result<Done, Failure> {
     let Owner { tenant, subject, .. } = owner;
+    if let Some(status) = AccountStatus::that_ends_sessions_by(cause) {
+        must_have(app, owner, status, meter).await?;
+    }
     match session::revoke_all_but(tenant, subject, kept, cause, caller, &app.store, moment, meter).await? {
         Ended::Sessions(sealed) => Ok(Done::RevokedAll(sealed)),
         Ended::KeptIsNotTheirs => Err(Failure::NoSuchSession),
@@ -214,6 +220,19 @@ async fn revoke_all<S: Store>(
             }
         }
     }
+}
+
+/// The status first: from then on no session is opened, so that none slips in between those that end. It is read
+/// consistently, as what was just written.
+async fn must_have<S: Store>(
+    app: &App<S>,
+    owner: &Owner<'_>,
+    status: AccountStatus,
+    meter: &Meter,
+) -> Result<(), Failure> {
+    let item = directory::profile(&owner.tenant, &owner.subject, true, &app.store, meter).await?;
+    let profile = UserProfile::from_item(&item.ok_or(Failure::NoSuchUser)?)?;
+    if profile.status == status { Ok(()) } else { Err(Failure::StatusNotWritten(profile.status)) }
 }
 
 /// A user of whom there is nothing to tell is told from one whom nobody knows. One who has sessions is known.

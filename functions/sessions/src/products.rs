@@ -14,7 +14,7 @@ use rondo_shared::mint::{self, AccessPolicy};
 use rondo_shared::moment::{Moment, Timestamp};
 use rondo_shared::rotation::policy::RotationPolicy;
 use rondo_shared::session::Begun;
-use rondo_shared::store::{Meter, Store, StoreError};
+use rondo_shared::store::{Item, Meter, Store, StoreError};
 use rondo_shared::token::{SigningError, TokenAuthority, TokenForm};
 use rondo_shared::wire::cookies::CookieShape;
 
@@ -35,7 +35,12 @@ pub struct Terms {
     pub refresh_cookie: Option<CookieShape>,
     /// The cookie that carries its access token too, where one does.
     pub access_cookie: Option<CookieShape>,
+    /// Mints its access token, where that says more of the user than the session does.
+    pub access_token_of_user: Option<AccessTokenOfUser>,
 }
+
+/// Mints an access token as the product's own endpoint does, from the user's item, which is read for it.
+pub type AccessTokenOfUser = fn(&Terms, &Begun, Option<&Item>, &ProductKeys, &Moment) -> Result<String, SigningError>;
 
 /// The terms of every product. What is wrong with its settings is noted with the reader.
 pub fn all(reader: &mut Reader, common: &Common) -> Vec<Terms> {
@@ -65,6 +70,7 @@ fn uniqos(reader: &mut Reader, common: &Common) -> Terms {
         access,
         refresh_cookie: Some(cookie),
         access_cookie: None,
+        access_token_of_user: None,
     }
 }
 
@@ -79,13 +85,23 @@ fn dreadnode(reader: &mut Reader, common: &Common) -> Terms {
         access,
         refresh_cookie: Some(refresh_cookie),
         access_cookie: Some(access_cookie),
+        access_token_of_user: None,
     }
 }
 
 fn elastic(reader: &mut Reader, common: &Common) -> Terms {
     use elastic_refresh::policy::{PRODUCT, Policy};
     let Policy { authority, rotation, access, .. } = Policy::read(reader, common);
-    Terms { name: PRODUCT, has_projects: false, authority, rotation, access, refresh_cookie: None, access_cookie: None }
+    Terms {
+        name: PRODUCT,
+        has_projects: false,
+        authority,
+        rotation,
+        access,
+        refresh_cookie: None,
+        access_cookie: None,
+        access_token_of_user: None,
+    }
 }
 
 fn replyke(reader: &mut Reader, common: &Common) -> Terms {
@@ -99,7 +115,24 @@ fn replyke(reader: &mut Reader, common: &Common) -> Terms {
         access,
         refresh_cookie: Some(cookie),
         access_cookie: None,
+        access_token_of_user: Some(replykes_access_token),
     }
+}
+
+/// The user's role is in it.
+fn replykes_access_token(
+    terms: &Terms,
+    begun: &Begun,
+    user: Option<&Item>,
+    keys: &ProductKeys,
+    moment: &Moment,
+) -> Result<String, SigningError> {
+    use replyke_refresh::{OwnClaims, policy, user::User};
+    let claims = begun.claims();
+    let user = user.map(|item| User::from_item(&claims.sub, item, moment.now));
+    let role = user.as_ref().and_then(User::role);
+    let own = OwnClaims { project_id: policy::project_of(&claims.tenant), role };
+    mint::access_token(begun, &own, keys, &terms.authority, &terms.access, moment)
 }
 
 /// A product with its keys.
@@ -191,8 +224,12 @@ impl Product {
         let keys = self.keyring.current(moment.now).await;
         let pair = mint::first(begun, &keys, authority, access, moment)?;
         let expires_in = pair.access_expires_in();
-        let access_token = match begun.claims().tenant.project() {
-            Some(project) => self.project_access_token(begun, project, &keys, store, moment, meter).await?,
+        let access_token = match self.terms.access_token_of_user {
+            Some(mint) => {
+                let claims = begun.claims();
+                let user = directory::profile(&claims.tenant, &claims.sub, true, store, meter).await?;
+                mint(&self.terms, begun, user.as_ref(), &keys, moment)?
+            }
             None => pair.access_token().to_owned(),
         };
         let refresh_max_age = pair.refresh_expires_at().since(moment.now);
@@ -207,25 +244,5 @@ impl Product {
             access_token,
             expires_in,
         })
-    }
-
-    /// The access token of a product with projects, as its own endpoint mints it: the user's role is in it, and is read
-    /// for it.
-    async fn project_access_token<S: Store>(
-        &self,
-        begun: &Begun,
-        project: &str,
-        keys: &ProductKeys,
-        store: &S,
-        moment: &Moment,
-        meter: &Meter,
-    ) -> Result<String, MintError> {
-        let Terms { authority, access, .. } = &self.terms;
-        let claims = begun.claims();
-        let item = directory::profile(&claims.tenant, &claims.sub, true, store, meter).await?;
-        let user = item.map(|item| replyke_refresh::user::User::from_item(&claims.sub, &item, moment.now));
-        let role = user.as_ref().and_then(replyke_refresh::user::User::role);
-        let own = replyke_refresh::OwnClaims { project_id: project, role };
-        Ok(mint::access_token(begun, &own, keys, authority, access, moment)?)
     }
 }

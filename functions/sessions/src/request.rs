@@ -8,7 +8,7 @@ use lambda_http::request::RequestContext;
 use lambda_http::{Request, RequestExt as _};
 use rondo_shared::identity::{Client, FamilyId, OrgKey, Subject, Tenant};
 use rondo_shared::session::{ClientToken, NewSession};
-use rondo_shared::store::item::Cause;
+use rondo_shared::store::item::{AccountStatus, Cause};
 
 use crate::fields::{Fields, Problem};
 use crate::policy::{BODY_MAX_BYTES, CLIENT_TOKEN_MAX_BYTES, PAGE_DEFAULT, PAGE_MAX, Policy};
@@ -172,7 +172,8 @@ const NAME_RULE: &str = "must be a text of 1 to 128 bytes without control charac
 const FAMILY_RULE: &str = "must be a family's ULID";
 const TENANT_RULE: &str = "must be a tenant of this deployment: a product, or product:project";
 const CLIENT_TOKEN_RULE: &str = "must be a text of 1 to 128 bytes";
-const CAUSE_RULE: &str = "must be sign_out or operator";
+const CAUSE_RULE: &str = "must be sign_out, operator, account_suspended or account_removed";
+const KEPT_RULE: &str = "must be left out where all sessions end for the account's status";
 const PAGE_RULE: &str = "must be a number from 1 to 100";
 
 fn opening(mut fields: Fields, products: &Products) -> Result<Asked<'_>, ExtractError> {
@@ -211,8 +212,13 @@ fn revoking_all(mut fields: Fields, products: &Products) -> Result<Asked<'_>, Ex
     let cause = fields.optional("cause", CAUSE_RULE, |cause| match cause {
         "sign_out" => Some(Cause::SignOut),
         "operator" => Some(Cause::Operator),
+        "account_suspended" => Some(Cause::AccountSuspended),
+        "account_removed" => Some(Cause::AccountRemoved),
         _ => None,
     });
+    if kept.is_some() && cause.and_then(AccountStatus::that_ends_sessions_by).is_some() {
+        fields.problem("except", KEPT_RULE);
+    }
     let asked = owner.map(|owner| Asked::RevokeAll { owner, kept, cause: cause.unwrap_or(Cause::SignOut) });
     finish(fields, asked)
 }

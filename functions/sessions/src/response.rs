@@ -71,6 +71,11 @@ const CAP_REACHED: Declared = declared(
     "session_cap_reached",
     "The user has as many live sessions as one may have. End one, and try again.",
 );
+const STATUS_NOT_WRITTEN: Declared = declared(
+    StatusCode::CONFLICT,
+    "status_not_written",
+    "The user's status says otherwise. Write it first, so that no session can be opened, then end the sessions.",
+);
 const UNAVAILABLE: Declared = declared(
     StatusCode::SERVICE_UNAVAILABLE,
     "store_unavailable",
@@ -183,6 +188,7 @@ fn refuse(failure: &Failure, moment: &Moment) -> Response<Body> {
         | Failure::Open(_)
         | Failure::NoSuchUser
         | Failure::NoSuchSession
+        | Failure::StatusNotWritten(_)
         | Failure::Signing(_)
         | Failure::Store(_) => reply,
     };
@@ -227,6 +233,7 @@ const fn error_of(failure: &Failure) -> &'static Declared {
         },
         Failure::NoSuchUser => &NO_SUCH_USER,
         Failure::NoSuchSession => &NO_SUCH_SESSION,
+        Failure::StatusNotWritten(_) => &STATUS_NOT_WRITTEN,
         Failure::Signing(_) => &INTERNAL,
         Failure::Store(error) => of_store(error),
     }
@@ -242,14 +249,16 @@ const fn of_store(error: &StoreError) -> &'static Declared {
     }
 }
 
-/// The fields that a 422 lists, the status of a user or a project that is not active, and how many sessions one may have.
+/// The fields that a 422 lists, the status that a user or a project has, and how many sessions one may have.
 fn details_of(failure: &Failure) -> Value {
     match failure {
         Failure::Extract(ExtractError::Fields(problems)) => {
             let shown = problems.iter().map(|problem| json!({"field": problem.field, "message": problem.message}));
             Value::Array(shown.collect())
         }
-        Failure::Open(OpenOnceError::Open(OpenError::UserNotActive(status))) => json!({"status": status.as_str()}),
+        Failure::Open(OpenOnceError::Open(OpenError::UserNotActive(status))) | Failure::StatusNotWritten(status) => {
+            json!({"status": status.as_str()})
+        }
         Failure::Open(OpenOnceError::Open(OpenError::ProjectRemoved)) => {
             json!({"status": ProjectStatus::Removed.as_str()})
         }
@@ -306,6 +315,7 @@ const fn words_of_failure(failure: &Failure) -> (&'static str, Option<&'static s
         },
         Failure::NoSuchUser => ("refused", Some("no_such_user")),
         Failure::NoSuchSession => ("refused", Some("no_such_session")),
+        Failure::StatusNotWritten(_) => ("refused", Some("status_not_written")),
         Failure::Signing(_) => ("failed", Some("signing")),
         Failure::Store(_) => ("failed", Some("store")),
     }

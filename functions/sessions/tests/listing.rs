@@ -149,6 +149,25 @@ async fn a_page_goes_on_where_the_session_that_it_began_with_is_gone() {
 }
 
 #[tokio::test]
+async fn an_entry_that_is_no_session_is_left_out_and_takes_no_place_on_a_page() {
+    let backend = Backend::new().await;
+    let mut families = Vec::new();
+    for n in 0..7 {
+        families.push(opened(&backend.open("user-1", &format!("t{n}"), secs(n)).await).0);
+    }
+    families.sort();
+    families.reverse();
+    let alien = |name: &str| json!({"pk": {"S": "USER#uniqos#user-1"}, "sk": {"S": format!("SESSION#{name}")}});
+    // Before all of them, after all of them, and several at one place between two.
+    let after = ["a", "b", "c", "d", "e"].map(|more| format!("{}{more}", families[3]));
+    let aliens = ["", "0", "x", "zz"].map(str::to_owned).into_iter().chain(after);
+    backend.world.dynamo.put(&aliens.map(|name| alien(&name)).collect::<Vec<_>>());
+    for limit in 1..=8 {
+        assert_eq!(all_pages(&backend, limit, secs(100), async |_| ()).await, families, "limit {limit}");
+    }
+}
+
+#[tokio::test]
 async fn a_user_without_sessions_is_told_from_an_unknown_one() {
     let backend = Backend::new().await;
     let none = backend.list("user-1", "", T0).await;

@@ -286,7 +286,8 @@ async fn every_wrong_field_of_the_other_routes_is_named() {
         ("except", json!("")),
         ("except", json!([FAMILY])),
         ("cause", json!("reuse")),
-        ("cause", json!("account_suspended")),
+        ("cause", json!("unknown_generation")),
+        ("cause", json!("suspended")),
         ("cause", json!(1)),
     ] {
         let mut body = json!({"tenant": "uniqos", "user": "user-1"});

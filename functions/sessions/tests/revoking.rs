@@ -93,6 +93,63 @@ async fn an_operators_revocation_is_told_by_its_cause() {
 }
 
 #[tokio::test]
+async fn a_team_that_suspends_or_removes_a_user_ends_the_sessions_with_that_cause() {
+    use dreadnode_refresh::{App, configure, handle};
+    for (status, cause, answered) in
+        [(AccountStatus::Suspended, "account_suspended", 403), (AccountStatus::Removed, "account_removed", 404)]
+    {
+        let backend = Backend::new().await;
+        backend.put_user("dreadnode", "ada", AccountStatus::Active).await;
+        let opening = json!({"tenant": "dreadnode", "user": "ada", "client_token": "t"});
+        let (family, token) = opened(&backend.post("/sessions", &opening, T0).await);
+        // As a team's own system does: the status, then the sessions.
+        backend.put_user("dreadnode", "ada", status).await;
+        let body = json!({"tenant": "dreadnode", "user": "ada", "cause": cause});
+        let ended = backend.post("/sessions/revoke", &body, secs(1)).await;
+        let expected = json!([{"family": family, "sealed_at": "2026-11-22T10:00:01.000Z", "cause": cause}]);
+        assert_eq!((ended.status, &ended.json()["revoked"]), (200, &expected));
+
+        let (common, policy) = configure(backend::reader(&backend.world, &[])).unwrap();
+        let app = App::new(common, policy, backend.store(), T0).unwrap();
+        let event = rondo_tests::world::event(json!({"cookies": [format!("refresh_token={token}")]}));
+        let (response, line) = handle(&app, &rondo_tests::world::moment(secs(2)), &backend::request(&event)).await;
+        assert_eq!((response.status().as_u16(), line.cause), (answered, Some(cause)));
+        let again = json!({"tenant": "dreadnode", "user": "ada", "client_token": "u"});
+        assert_error(&backend.post("/sessions", &again, secs(3)).await, 403, "user_not_active");
+    }
+}
+
+#[tokio::test]
+async fn sessions_do_not_end_for_a_status_that_is_not_written() {
+    use AccountStatus::{Active, Removed, Suspended};
+    let backend = Backend::new().await;
+    let (_, token) = opened(&backend.open("user-1", "a", T0).await);
+    let revoke = async |user: &str, more: Value| {
+        let mut body = json!({"tenant": "uniqos", "user": user});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        backend.post("/sessions/revoke", &body, secs(1)).await
+    };
+    for (status, cause) in [
+        (Active, "account_suspended"),
+        (Active, "account_removed"),
+        (Suspended, "account_removed"),
+        (Removed, "account_suspended"),
+    ] {
+        backend.put_user("uniqos", "user-1", status).await;
+        let details = assert_error(&revoke("user-1", json!({"cause": cause})).await, 409, "status_not_written");
+        assert_eq!(details, json!({"status": status.as_str()}), "{cause}");
+    }
+    let nobody = revoke("nobody", json!({"cause": "account_removed"})).await;
+    assert_error(&nobody, 404, "user_not_found");
+    // None is kept of a user who may not have one.
+    backend.put_user("uniqos", "user-1", Suspended).await;
+    let kept = json!({"cause": "account_suspended", "except": "01JD0000000000000000000000"});
+    let details = assert_error(&revoke("user-1", kept).await, 422, "invalid_fields");
+    assert_eq!(details[0]["field"], "except");
+    assert_refreshes(&backend, &token, 200).await;
+}
+
+#[tokio::test]
 async fn more_sessions_than_are_sealed_at_once_all_end() {
     let backend = Backend::new().await;
     for n in 0..50 {

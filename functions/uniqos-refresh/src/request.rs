@@ -137,8 +137,9 @@ async fn authenticate(
     let mut newest = BTreeMap::new();
     let mut worst = ExtractError::NoCookie;
     let values = cookies::values(request.headers(), COOKIE_NAME);
+    let sent = values.iter().filter(|value| !value.is_empty());
     let (parsed, malformed): (Vec<_>, Vec<_>) =
-        values.iter().map(|value| UnverifiedToken::parse(value)).partition(Result::is_ok);
+        sent.map(|value| UnverifiedToken::parse(value)).partition(Result::is_ok);
     if let Some(Err(error)) = malformed.first() {
         worst = ExtractError::MalformedCookie(*error);
     }

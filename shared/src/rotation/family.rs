@@ -136,10 +136,14 @@ pub(crate) async fn whole_collection<S: Store>(
             items.extend(page);
             return Ok(items);
         };
-        // The least key after the last one.
-        query.from = format!("{}\0", last.key.sk);
+        query.from = after(&last.key.sk);
         items.extend(page);
     }
+}
+
+/// The least sort key after this one.
+pub(crate) fn after(sk: &str) -> String {
+    format!("{sk}\0")
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::identity::{FamilyId, Subject, Tenant};
 use crate::moment::Timestamp;
 use crate::rotation::{family, fate};
 use crate::store::item::{Generation, Seal, SessionEntry};
-use crate::store::{Key, Meter, Query, Store, StoreError, keys};
+use crate::store::{Item, Key, Meter, Query, Store, StoreError, keys};
 
 /// Families asked about, or sealed, at once: what fills a slow answer's wait without filling the client's connections.
 pub(super) const AT_ONCE: usize = 16;
@@ -88,7 +88,7 @@ pub struct Page {
 
 /// A user's sessions, newest first, `limit` at most, from the one that the page before named as the next: whatever is
 /// opened or expires meanwhile, no session is told twice, and none that stands throughout is left out. One query for
-/// the entries and one per session.
+/// the entries and one per session; one more for the entries where some of them are no sessions.
 ///
 /// # Errors
 /// [`StoreError`] where something cannot be read.
@@ -100,15 +100,28 @@ pub async fn page<S: Store>(
     store: &S,
     meter: &Meter,
 ) -> Result<Page, StoreError> {
-    let query = Query {
+    let mut query = Query {
         pk: keys::user(tenant, subject),
         from: keys::SESSION_PREFIX.to_owned(),
         to: from.map_or_else(after_all_sessions, keys::session),
         newest_first: true,
+        // One more: the next page begins with it.
         limit: u16::from(limit) + 1,
     };
-    let items = store.query(&query, meter).await?;
-    let mut entries = items.iter().map(SessionEntry::from_item).collect::<Result<Vec<_>, _>>()?;
+    let (wanted, mut looked_at, mut entries) = (usize::from(query.limit), None, Vec::new());
+    loop {
+        let items = store.query(&query, meter).await?;
+        let new = items.iter().filter(|item| Some(&item.key.sk) != looked_at.as_ref());
+        entries.extend(new.filter_map(session_of));
+        match items.last() {
+            // A range holds its ends, so that the last one comes first again: of two at least, one is new.
+            Some(last) if items.len() >= wanted && entries.len() < wanted => {
+                query.to.clone_from(&last.key.sk);
+                looked_at = Some(last.key.sk.clone());
+            }
+            Some(_) | None => break,
+        }
+    }
     let next = entries.split_off(entries.len().min(usize::from(limit)));
     let sessions = states(tenant, entries, store, meter).await?;
     Ok(Page { sessions, next: next.first().map(|entry| entry.family) })
@@ -145,7 +158,7 @@ pub(super) async fn states<S: Store>(
     stream::iter(asking).buffered(AT_ONCE).try_collect().await
 }
 
-/// Every entry of a user, oldest first. One whose key names no family is left out: there is nothing to look at or to end.
+/// Every entry of a user, oldest first.
 pub(super) async fn entries<S: Store>(
     tenant: &Tenant,
     subject: &Subject,
@@ -154,11 +167,13 @@ pub(super) async fn entries<S: Store>(
 ) -> Result<Vec<SessionEntry>, StoreError> {
     let (pk, last) = (keys::user(tenant, subject), after_all_sessions());
     let items = family::whole_collection(pk, keys::SESSION_PREFIX, &last, store, meter).await?;
-    let read = |item| {
-        let entry = SessionEntry::from_item(item);
-        entry.inspect_err(|error| tracing::warn!(%error, "an entry among a user's sessions is no session")).ok()
-    };
-    Ok(items.iter().filter_map(read).collect())
+    Ok(items.iter().filter_map(session_of).collect())
+}
+
+/// An entry as a session. One whose key names no family is left out: there is nothing to look at or to end.
+fn session_of(item: &Item) -> Option<SessionEntry> {
+    let entry = SessionEntry::from_item(item);
+    entry.inspect_err(|error| tracing::warn!(%error, "an entry among a user's sessions is no session")).ok()
 }
 
 fn after_all_sessions() -> String {

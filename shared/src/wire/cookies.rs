@@ -5,17 +5,18 @@ use std::time::Duration;
 use lambda_http::http::HeaderMap;
 
 /// Every value of the named cookie, in the order in which the client sent them: browsers send the one with the
-/// narrowest path first. Of an empty value nothing is told from an absent one.
+/// narrowest path first. Empty ones too: which of several counts is the product's affair. A name without `=` is none: browsers
+/// send the value of a nameless cookie so.
 #[must_use]
 pub fn values(headers: &HeaderMap, name: &str) -> Vec<String> {
     let pairs = headers.get_all("cookie").iter().map(|header| String::from_utf8_lossy(header.as_bytes()).into_owned());
     let mut values = Vec::new();
     for header in pairs {
         for pair in header.split(';') {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let value = value.trim().trim_matches('"');
-            if key.trim() == name && !value.is_empty() {
-                values.push(value.to_owned());
+            if let Some((key, value)) = pair.split_once('=')
+                && key.trim() == name
+            {
+                values.push(value.trim().trim_matches('"').to_owned());
             }
         }
     }
@@ -115,7 +116,7 @@ mod tests {
     #[test]
     fn every_value_of_the_name_is_found_in_order_across_headers() {
         let map = headers(&["a=1; r=first;r=second", "ar=no; r = \"third\" ; r=; r=\"\"; r"]);
-        assert_eq!(values(&map, "r"), ["first", "second", "third"]);
+        assert_eq!(values(&map, "r"), ["first", "second", "third", "", ""]);
     }
 
     #[test]

@@ -52,6 +52,9 @@ async fn elastic_answers_as_declared() {
             DOCUMENT.check(&event, &not_started(error, cross_site, &request(&event), Ulid::from_parts(1, 1)));
         }
     }
-    DOCUMENT.check(&event("POST", PATH, &[], ""), &without_randomness());
+    for method in ["POST", "OPTIONS", "GET"] {
+        let event = event(method, PATH, &[LISTED], "");
+        DOCUMENT.check(&event, &without_randomness(&app.policy().cross_site, &request(&event)));
+    }
     DOCUMENT.assert_all_produced();
 }

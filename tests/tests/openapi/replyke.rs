@@ -64,8 +64,10 @@ async fn replyke_answers_as_declared() {
     post(&app, &[JSON, LISTED], &body(&one), 500).await;
     for method in ["POST", "OPTIONS", "GET"] {
         let event = event(method, PATH, &[LISTED], "");
-        let cross_site = &app.policy().cross_site;
-        let response = replyke_refresh::response::not_started(cross_site, &request(&event), Ulid::from_parts(1, 1));
+        let policy = app.policy();
+        let id = Ulid::from_parts(1, 1);
+        let response =
+            replyke_refresh::response::not_started(&policy.cross_site, policy.allowance, &request(&event), id);
         DOCUMENT.check(&event, &response);
     }
     DOCUMENT.assert_all_produced();

@@ -74,6 +74,7 @@ async fn sessions_are_answered_as_declared() {
     ask(&app, "POST", "/sessions", &opening("replyke:p1", USER, "one", None), 409).await;
     ask(&app, "GET", &format!("/sessions?{owner}"), "", 200).await;
     ask(&app, "POST", "/sessions/revoke", &revoking, 200).await;
+    ask(&app, "POST", "/sessions/revoke", &revoking.replace("operator", "account_removed"), 409).await;
     let kept = json!({"tenant": "uniqos", "user": "user-2", "except": family}).to_string();
     ask(&app, "POST", "/sessions/revoke", &kept, 404).await;
     ask(&app, "POST", "/sessions/revoke", &revoking.replace(USER, "nobody"), 404).await;

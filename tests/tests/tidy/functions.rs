@@ -44,6 +44,44 @@ fn every_function_is_deployed_and_served_locally() {
     );
 }
 
+/// What names every product, where no compiler misses a new one.
+const LISTS_OF_PRODUCTS: [&str; 14] = [
+    "functions/sessions/src/products.rs",
+    "infra/cli/src/product.rs",
+    "infra/behaviours.md",
+    "tests/clients/run.py",
+    "tests/deployment/policies.py",
+    "tests/deployment/products.py",
+    "tests/deployment/test_policies.py",
+    "tests/deployment/test_template.py",
+    "tests/fuzz/src/configuration.rs",
+    "tests/fuzz/src/lib.rs",
+    "tests/fuzz/src/ring.rs",
+    // By this one the races and chaos reach every product.
+    "tests/src/products.rs",
+    "tests/tests/openapi/stage.rs",
+    "tests/tests/tidy.rs",
+];
+
+#[test]
+fn every_product_is_named_wherever_all_of_them_are() {
+    let refreshes: Vec<String> = functions().into_iter().filter(|function| function.ends_with("-refresh")).collect();
+    let products = refreshes.iter().map(|function| function.trim_end_matches("-refresh"));
+    let mut findings = Vec::new();
+    for product in products {
+        let unnamed = LISTS_OF_PRODUCTS.iter().filter(|path| !names(&read(path), product));
+        findings.extend(unnamed.map(|path| format!("{path} does not name {product}")));
+        let own = [format!("tests/clients/{product}.py"), format!("infra/cli/src/demo/{product}.rs")];
+        findings.extend(own.into_iter().filter(|path| !root().join(path).is_file()));
+    }
+    assert_none(&findings, "Every product has a client, a demo, and its place in each of these lists: add it there.");
+}
+
+/// Whether a text has this word, in any case, by itself or in a name of several.
+pub fn names(text: &str, word: &str) -> bool {
+    text.split(|c: char| !c.is_ascii_alphanumeric()).any(|found| found.eq_ignore_ascii_case(word))
+}
+
 /// The resource of a template that a function's program belongs to: its lines, down to the next resource.
 pub fn stanza_of(template: &str, function: &str) -> Option<String> {
     let is_key = |line: &str| line.starts_with("  ") && !line.starts_with("   ") && line.trim_end().ends_with(':');

@@ -9,9 +9,10 @@ use serde::Deserialize;
 #[derive(Debug, Deserialize)]
 pub struct AccessClaims {
     pub sub: String,
-    pub client_id: String,
-    /// The session: what to name when somebody asks for it to be ended.
-    pub sid: String,
+    /// None in Replyke's tokens, which have the product's own claims.
+    pub client_id: Option<String>,
+    /// The session: what to name when somebody asks for it to be ended. None in Replyke's tokens.
+    pub sid: Option<String>,
     pub exp: i64,
 }
 

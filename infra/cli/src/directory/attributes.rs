@@ -62,14 +62,18 @@ fn parsed(text: &str) -> Result<Map<String, Value>, String> {
     }
 }
 
-/// Holds what answers show of every user to the bounds of its options; whatever else there is, is a team's own.
+/// Holds what answers show of every user to the form and the bounds of its options; whatever else there is, is a team's
+/// own.
 ///
 /// # Errors
 /// What is wrong, without the text.
 pub fn check_bounds(given: &Map<String, Value>) -> Result<(), String> {
-    let text = |name: &str| given.get(name).and_then(Value::as_str);
-    text("name").map(super::display_name).transpose()?;
-    text("email").map(super::email).transpose()?;
+    let text = |name: &str| match given.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => value.as_str().map(Some).ok_or_else(|| format!("{name} must be a text")),
+    };
+    text("name")?.map(super::display_name).transpose()?;
+    text("email")?.map(super::email).transpose()?;
     Ok(())
 }
 

@@ -22,7 +22,7 @@ pub enum MemberCommand {
     Put(PutArguments),
     /// End a membership. Sessions that act for the organization go on.
     Remove(MemberArguments),
-    /// List a user's organizations, as answers show them.
+    /// List all of a user's organizations. An answer shows the first 100, by key.
     List(UserArguments),
 }
 
@@ -103,7 +103,7 @@ async fn put(arguments: &PutArguments, target: &Target) -> Result<Report, Failur
 async fn end_defaults(arguments: &PutArguments, target: &Target, meter: &Meter) -> Result<(), Failure> {
     let MemberArguments { org, user, tenant } = &arguments.member;
     let (tenant, store) = (&tenant.tenant, target.store());
-    let all = directory::memberships(tenant, user, store, meter).await?;
+    let all = directory::every_membership(tenant, user, store, meter).await?;
     for other in all.iter().filter(|other| other.is_default && other.org != *org) {
         let key = Membership::key(tenant, user, &other.org);
         let standing = store.get(&key, true, meter).await?;
@@ -126,7 +126,7 @@ async fn remove(arguments: &MemberArguments, target: &Target) -> Result<Report, 
 
 async fn list(arguments: &UserArguments, target: &Target) -> Result<Report, Failure> {
     let UserArguments { user, tenant } = arguments;
-    let all = directory::memberships(&tenant.tenant, user, target.store(), &Meter::default()).await?;
+    let all = directory::every_membership(&tenant.tenant, user, target.store(), &Meter::default()).await?;
     if all.is_empty() {
         let text = format!("{} is a member of no organization at {}", user.as_str(), target.place());
         return Ok(Report::new(text, json!([])));

@@ -9,9 +9,7 @@ use rondo_shared::directory;
 use rondo_shared::identity::{FamilyId, Subject, Tenant};
 use rondo_shared::moment::{Moment, NoEntropy};
 use rondo_shared::session;
-use rondo_shared::store::item::{
-    AccountStatus, Cause, Credential, Membership, STATUS, Seal, UserProfile, is_tombstone, tombstone,
-};
+use rondo_shared::store::item::{AccountStatus, Cause, Credential, STATUS, Seal, UserProfile, is_tombstone, tombstone};
 use rondo_shared::store::{Item, Meter, Store as _, StoreError};
 use serde_json::{Value, json};
 
@@ -213,7 +211,7 @@ async fn show(arguments: &UserArguments, target: &Target) -> Result<Report, Fail
     let credential = store.get(&Credential::key(tenant, user), true, &meter).await?;
     let has_password = credential.is_some();
     let unreadable = unreadable(&item, credential.as_ref());
-    let orgs = directory::memberships(tenant, user, store, &meter).await?;
+    let orgs = directory::every_membership(tenant, user, store, &meter).await?;
     let orgs: Vec<&str> = orgs.iter().map(|membership| membership.org.as_str()).collect();
     let attributes = attributes::shown(&item);
     let told = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
@@ -254,8 +252,8 @@ async fn remove(arguments: &UserArguments, target: &Target) -> Result<Report, Fa
         store.replace(&nobodys_credential()?.to_item(tenant, user), &meter).await?;
     }
     let now = Moment::read()?.now;
-    for Membership { org, .. } in directory::memberships(tenant, user, store, &meter).await? {
-        store.replace(&tombstone(Membership::key(tenant, user, &org), now), &meter).await?;
+    for item in directory::membership_items(tenant, user, store, &meter).await? {
+        store.replace(&tombstone(item.key, now), &meter).await?;
     }
     Ok(done(user, &removed, false, &ended))
 }

@@ -5,10 +5,10 @@ use rondo::arguments::{Cli, Command};
 use rondo::failure::Failure;
 use rondo::target::Target;
 use rondo_shared::config::Reader;
-use rondo_shared::identity::{Subject, Tenant};
+use rondo_shared::identity::{OrgKey, Subject, Tenant};
 use rondo_shared::session::{OpenError, OpenOnceError};
 use rondo_shared::store::dynamo::DynamoStore;
-use rondo_shared::store::item::{AccountStatus, Credential, Project, UserProfile};
+use rondo_shared::store::item::{AccountStatus, Credential, Membership, Project, UserProfile, is_tombstone};
 use rondo_shared::store::{Item, Meter, Store as _};
 use rondo_tests::{Fault, Faults, Gate};
 use serde_json::{Value, json};
@@ -264,6 +264,32 @@ async fn a_user_has_one_default_organization_and_a_removed_membership_is_not_lis
 
     stack.run("rondo user remove ada --tenant dreadnode").await;
     assert_eq!(orgs().await, told(&[]));
+}
+
+#[tokio::test]
+async fn a_user_of_more_organizations_than_an_answer_shows_has_one_default_and_leaves_none_when_removed() {
+    let stack = Stack::up().await;
+    stack.run("rondo user put ada --tenant dreadnode").await;
+    let (dreadnode, ada) = (Tenant::new("dreadnode").unwrap(), Subject::new("ada").unwrap());
+    let put = async |item: Item| stack.target.store().replace(&item, &Meter::default()).await.unwrap();
+    for n in 0..=100 {
+        let org = OrgKey::new(format!("org-{n:03}")).unwrap();
+        put(Membership { org, name: "One".to_owned(), is_default: n == 100 }.to_item(&dreadnode, &ada)).await;
+    }
+    // One that a team's own system has written, and no answer shows.
+    let malformed = Membership::key(&dreadnode, &ada, &OrgKey::new("malformed").unwrap());
+    put(Item::at(malformed.clone()).number("name", 7)).await;
+    stack.run("rondo member put org-000 --user ada --tenant dreadnode --default").await;
+    let listed = stack.run("rondo member list --user ada --tenant dreadnode").await;
+    let defaults: Vec<_> = listed.as_array().unwrap().iter().filter(|member| member["is_default"] == true).collect();
+    assert_eq!((listed.as_array().unwrap().len(), defaults.len(), &defaults[0]["org"]), (101, 1, &json!("org-000")));
+    let shown = stack.run("rondo user show ada --tenant dreadnode").await;
+    assert_eq!(shown["organizations"].as_array().unwrap().len(), 101);
+
+    stack.run("rondo user remove ada --tenant dreadnode").await;
+    assert_eq!(stack.run("rondo member list --user ada --tenant dreadnode").await, json!([]));
+    let left = stack.target.store().get(&malformed, true, &Meter::default()).await.unwrap().unwrap();
+    assert!(is_tombstone(&left) && !left.attributes.contains_key("name"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,7 +1,7 @@
 //! The items of the directory: users and their passwords, organizations and quotas, projects. A team's own system may
 //! write them.
 
-use super::{ACTIVE, EXPIRES_AT, Fields, Item, STATUS, Value};
+use super::{ACTIVE, Cause, EXPIRES_AT, Fields, Item, STATUS, Value};
 use crate::identity::{OrgKey, Subject, Tenant};
 use crate::moment::Timestamp;
 use crate::store::StoreError;
@@ -39,6 +39,16 @@ impl AccountStatus {
             Self::Removed => "removed",
         }
     }
+
+    /// The status that an account has whose sessions are ended by this cause, if it is of an account.
+    #[must_use]
+    pub const fn that_ends_sessions_by(cause: Cause) -> Option<Self> {
+        match cause {
+            Cause::AccountSuspended => Some(Self::Suspended),
+            Cause::AccountRemoved => Some(Self::Removed),
+            Cause::Reuse | Cause::UnknownGeneration | Cause::SignOut | Cause::Operator => None,
+        }
+    }
 }
 
 impl std::str::FromStr for AccountStatus {
@@ -69,13 +79,14 @@ impl UserProfile {
     /// From the user's item.
     ///
     /// # Errors
-    /// [`StoreError::Malformed`] where an attribute is missing or of another form.
+    /// [`StoreError::Malformed`] where the status is missing or unknown. What is only shown of a user locks nobody out: a
+    /// name that is no text, a null say, is as good as none.
     pub fn from_item(item: &Item) -> Result<Self, StoreError> {
         let fields = Fields { kind: Self::KIND, item };
         Ok(Self {
             status: fields.text(STATUS)?.parse().map_err(|()| fields.malformed("status is unknown"))?,
-            name: fields.text_if_any("name")?.map(str::to_owned),
-            email: fields.text_if_any("email")?.map(str::to_owned),
+            name: fields.text_or_none("name").map(str::to_owned),
+            email: fields.text_or_none("email").map(str::to_owned),
         })
     }
 }
@@ -174,7 +185,7 @@ impl Membership {
         Ok(Self {
             org: fields.parsed("org", fields.text("org")?)?,
             name: fields.text("name")?.to_owned(),
-            is_default: fields.number_if_any("is_default")?.is_some_and(|flag| flag != 0),
+            is_default: fields.flag("is_default")?,
         })
     }
 }
@@ -246,13 +257,12 @@ impl Project {
     /// From the project's item.
     ///
     /// # Errors
-    /// [`StoreError::Malformed`] where the status is missing or unknown, or an attribute is of another form: whether such
-    /// a project is open, nobody can tell.
+    /// [`StoreError::Malformed`] where the status is missing or unknown: whether such a project is open, nobody can tell.
     pub fn from_item(item: &Item) -> Result<Self, StoreError> {
         let fields = Fields { kind: Self::KIND, item };
         Ok(Self {
             status: fields.text(STATUS)?.parse().map_err(|()| fields.malformed("status is unknown"))?,
-            name: fields.text_if_any("name")?.map(str::to_owned),
+            name: fields.text_or_none("name").map(str::to_owned),
         })
     }
 }
@@ -333,11 +343,50 @@ mod tests {
     }
 
     #[test]
+    fn a_user_is_known_by_the_status_whatever_form_the_name_and_the_address_are_in() {
+        let item = |status: &str| {
+            Item::at(UserProfile::key(&Tenant::new("t").unwrap(), &Subject::new("u").unwrap()))
+                .text(STATUS, status.to_owned())
+        };
+        let written = item("suspended").text("name", "Ada".to_owned()).json("email", serde_json::Value::Null);
+        let read = UserProfile { status: AccountStatus::Suspended, name: Some("Ada".to_owned()), email: None };
+        assert_eq!(UserProfile::from_item(&written).unwrap(), read);
+        let odd = item("active").number("name", 7).json("email", serde_json::json!(["a@b"]));
+        let read = UserProfile { status: AccountStatus::Active, name: None, email: None };
+        assert_eq!(UserProfile::from_item(&odd).unwrap(), read);
+        for malformed in [item("banned"), item("active").json(STATUS, serde_json::Value::Null)] {
+            assert!(UserProfile::from_item(&malformed).unwrap_err().to_string().contains("status"));
+        }
+    }
+
+    #[test]
+    fn a_membership_is_the_default_by_a_number_or_by_a_truth_value() {
+        let (tenant, subject) = (Tenant::new("t").unwrap(), Subject::new("u").unwrap());
+        let org = OrgKey::new("acme").unwrap();
+        let bare = Item::at(Membership::key(&tenant, &subject, &org));
+        let item = bare.text("org", "acme".to_owned()).text("name", "Acme".to_owned());
+        let json = |value: serde_json::Value| item.clone().json("is_default", value);
+        for (is_default, item) in [
+            (false, item.clone()),
+            (false, item.clone().number("is_default", 0)),
+            (true, item.clone().number("is_default", 1)),
+            (false, json(false.into())),
+            (true, json(true.into())),
+            (false, json(serde_json::Value::Null)),
+        ] {
+            assert_eq!(Membership::from_item(&item).unwrap().is_default, is_default, "{item:?}");
+        }
+        assert!(Membership::from_item(&item.text("is_default", "yes".to_owned())).is_err());
+    }
+
+    #[test]
     fn a_project_reads_back_as_it_was_written_and_any_other_status_is_malformed() {
         let key = Project::key(&Tenant::new("one:p").unwrap()).unwrap();
         for status in [ProjectStatus::Active, ProjectStatus::Removed] {
             let written = Project { status, name: Some("Forum".to_owned()) };
             assert_eq!(Project::from_item(&written.to_item(key.clone())).unwrap(), written);
+            let item = written.to_item(key.clone()).json("name", serde_json::Value::Null);
+            assert_eq!(Project::from_item(&item).unwrap(), Project { status, name: None });
         }
         let bare = Item::at(key);
         for item in [bare.clone(), bare.clone().text(STATUS, "suspended".to_owned()), bare.number(STATUS, 1)] {

@@ -120,6 +120,11 @@ impl Fields<'_> {
         }
     }
 
+    /// A text that is only shown: what is no text is as good as none.
+    fn text_or_none(&self, name: &str) -> Option<&str> {
+        self.text_if_any(name).ok().flatten()
+    }
+
     fn text(&self, name: &str) -> Result<&str, StoreError> {
         self.text_if_any(name)?.ok_or_else(|| self.malformed(format!("{name} is missing")))
     }
@@ -129,6 +134,18 @@ impl Fields<'_> {
             None => Ok(None),
             Some(Value::N(number)) => Ok(Some(*number)),
             Some(Value::S(_) | Value::Json(_)) => Err(self.malformed(format!("{name} is not a number"))),
+        }
+    }
+
+    /// A number that is not 0, or a truth value: a team's own system may write either. Absent and null are no.
+    fn flag(&self, name: &str) -> Result<bool, StoreError> {
+        match self.item.attributes.get(name) {
+            None | Some(Value::Json(serde_json::Value::Null)) => Ok(false),
+            Some(Value::N(number)) => Ok(*number != 0),
+            Some(Value::Json(serde_json::Value::Bool(flag))) => Ok(*flag),
+            Some(Value::S(_) | Value::Json(_)) => {
+                Err(self.malformed(format!("{name} is neither a number nor a truth value")))
+            }
         }
     }
 
