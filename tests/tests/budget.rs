@@ -56,6 +56,22 @@ async fn every_outcome_costs_what_the_readme_says() {
     assert_eq!(sealed.status, 401);
     cost("a sealed family, not known to be", sealed.line.usage, usage(3, 2.0, 1.0));
 
+    let (_, opened) = world.open_for("user-1", Some("acme"), secs(0)).await;
+    let mut newest = opened.clone();
+    for _ in 0..5 {
+        newest = world.refresh(&newest, secs(200)).await.ok();
+    }
+    let far = world.refresh(&opened, secs(205)).await;
+    assert_eq!(far.line.outcome, "reissued");
+    cost("a reissue from four or more generations behind", far.line.usage, usage(4, 2.0, 2.0));
+    let is_successor = |item: &&serde_json::Value| {
+        item["sk"]["S"] == "GEN#0000000001" && item["minted_at"]["N"] == secs(200).millis().to_string()
+    };
+    world.dynamo.delete(&world.dynamo.items("FAMILY#").iter().filter(is_successor).cloned().collect::<Vec<_>>());
+    let broken = world.refresh(&opened, secs(230)).await;
+    assert_eq!(broken.line.cause, Some("unknown_generation"));
+    cost("an unknown generation, found from as far behind", broken.line.usage, usage(5, 3.0, 2.0));
+
     let (_, lost) = world.open_for("user-1", Some("acme"), secs(0)).await;
     world.dynamo.delete(&world.dynamo.items("FAMILY#"));
     let unknown = world.refresh(&lost, secs(240)).await;

@@ -1,6 +1,7 @@
 //! Chaos: random schedules of tabs, a thief, an operator, the store's troubles, items that expire and items that are lost,
-//! against the real functions over the real SDK and the embedded DynamoDB. After each, a checker decides whether a history that the promises allow explains
-//! every answer and every item. A schedule is a seed; what fails is shrunk and told.
+//! against the real functions over the real SDK and the embedded DynamoDB. After each, a checker decides whether a history
+//! that the promises allow explains every answer, and holds every item against the request that wrote it. A schedule is a
+//! seed; what fails is shrunk and told.
 //!
 //! `cargo test` plays some hundreds; `make chaos` ten thousand, or what `ARGS="seed=7 count=100"` says.
 
@@ -21,7 +22,7 @@ mod chaos {
 
 use chaos::broken::Broken;
 use chaos::check::{SIGHTS, sights, violations};
-use chaos::play::{History, play};
+use chaos::play::{Asked, History, play};
 use chaos::schedule::Schedule;
 use rondo_tests::products::PRODUCTS;
 
@@ -42,7 +43,7 @@ fn asked_for(name: &str, otherwise: u64) -> u64 {
 }
 
 /// Each obligation broken, and what the checker says then.
-const MUTATIONS: [(Broken, &str); 17] = [
+const MUTATIONS: &[(Broken, &str)] = &[
     (Broken::PutsReplace, "written over"),
     (Broken::EveryPutWins, "does not stand"),
     (Broken::LostPutsGetTheirOwn, "does not stand"),
@@ -61,9 +62,28 @@ const MUTATIONS: [(Broken, &str); 17] = [
     (Broken::ExpiresEarly, "nothing was ever taken away"),
     (Broken::ExpiresEarly, "had expired, and was put again"),
     (Broken::QueriesAreStale, "went on after its items were lost"),
+    (Broken::GapsAreBridged, "a retired token was believed"),
+    // In a product that does not rotate.
+    (Broken::SealsAreUnseen, "served, and the family's end was acknowledged"),
+    (Broken::NotesAreForgotten, "served to another client, and not written down"),
+    // What items say.
+    (Broken::PutsAreStampedLate, "its minted_at is"),
+    (Broken::PutsAreStampedLate, "its sealed_at is"),
+    (Broken::TokensLiveTooLong, "its token_expires_at is"),
+    (Broken::PutsNameAnother, "its user_agent is"),
+    (Broken::ItemsAreShortLived, "it expires at"),
+    (Broken::NotesAreBlank, "its user_agent is"),
+    (Broken::RotationsAreNoted, "was not served as another client's: rotated"),
+    (Broken::SealsLackEvidence, "its presented_generation is"),
+    (Broken::SealsNameTheDead, "was live, and it was not"),
+    // What answers say.
+    (Broken::LostPutsAreNoted, "told to try again, and wrote"),
+    (Broken::SealsAreDoubted, "an operator got no answer"),
+    (Broken::SealsAreForgotten, "an operator was told that the session has ended"),
+    (Broken::SlowIsFailed, "failed, and nothing had gone wrong"),
 ];
 /// Seeds within which each mutation must be found.
-const MUTANT_SEEDS: u64 = 1_000;
+const MUTANT_SEEDS: u64 = 3_000;
 
 #[test]
 fn the_checker_tells_of_each_obligation_that_a_store_breaks() {
@@ -76,8 +96,11 @@ fn the_checker_tells_of_each_obligation_that_a_store_breaks() {
                 while let Some((broken, says)) =
                     MUTATIONS.get(usize::try_from(next.fetch_add(1, Ordering::Relaxed)).unwrap())
                 {
-                    let told =
-                        |seed: &u64| violations(&play(&drawn(*seed), *broken)).iter().any(|it| it.contains(says));
+                    let told = |seed: &u64| {
+                        let schedule = drawn(*seed);
+                        let found = || violations(&play(&schedule, *broken));
+                        broken.shows_in(&schedule) && found().iter().any(|it| it.contains(says))
+                    };
                     table.lock().unwrap().push((*broken, says, (1..MUTANT_SEEDS).find(told)));
                 }
             });
@@ -106,7 +129,7 @@ fn a_failing_schedule_is_shrunk_to_the_steps_that_matter() {
     let history = play(&smallest, Broken::SealsAreUnseen);
     let told = format!("{}=> {}", story(&smallest, &history), violations(&history).join("\n=> "));
     println!("{told}");
-    assert!(smallest.steps.len() <= 3 && told.contains("now stands"), "{told}");
+    assert!(smallest.steps.len() <= 4 && told.contains("now stands"), "{told}");
 }
 
 /// Plays simpler and simpler schedules, as long as they still fail.
@@ -158,7 +181,7 @@ fn a_history_that_the_promises_allow_explains_whatever_happens() {
                         *totals.entry(asked.outcome.to_owned()).or_default() += 1;
                     }
                     *totals.entry("troubles met".to_owned()).or_default() +=
-                        history.asked.iter().map(|asked| asked.met as u64).sum::<u64>();
+                        history.asked.iter().map(Asked::troubles_met).sum::<u64>();
                     if !violations(&history).is_empty() {
                         failed.lock().unwrap().push(seed);
                     }
@@ -183,5 +206,7 @@ fn a_history_that_the_promises_allow_explains_whatever_happens() {
         println!("{}=> {}\n", story(schedule, &history), violations(&history).join("\n=> "));
     }
     assert!(failed.is_empty(), "seeds that fail: {failed:?}");
-    assert!(count < SHORT || seen.values().all(|schedules| *schedules > 0), "some kind never occurs: {seen:?}");
+    // What else is asked for may be too little, or too much of one kind.
+    let is_default = first == 1 && count >= SHORT;
+    assert!(!is_default || seen.values().all(|schedules| *schedules > 0), "some kind never occurs: {seen:?}");
 }

@@ -159,6 +159,24 @@ async fn a_line_that_is_broken_ends_the_family_and_one_that_is_gone_is_unknown()
     assert!(world.dynamo.items("FAMILY#").is_empty());
 }
 
+/// Its successor is read for it, and the one after that.
+#[tokio::test]
+async fn a_retired_token_from_four_behind_is_believed_only_where_its_line_goes_on() {
+    let believed = Ok(());
+    let unknown = Err(ProveError::Revoked(Revocation::UnknownGeneration));
+    for (gone, outcome, write_units) in [(None, believed, 0.0), (Some("GEN#0000000002"), unknown, 1.0)] {
+        let world = World::new().await;
+        let [zero, .., three] = rotated_thrice(&world).await;
+        world.refresh(&three, secs(65)).await.ok();
+        let is_gone = |item: &&Value| gone.is_some_and(|sk| item["sk"]["S"] == sk);
+        world.dynamo.delete(&world.dynamo.items("FAMILY#").iter().filter(is_gone).cloned().collect::<Vec<_>>());
+        let calls = 3 + u32::from(gone.is_some());
+        let proven = Prover::new(&world, WINDOW).prove(&world, &zero, "browser", secs(66)).await;
+        assert_eq!(proven, (outcome, Usage::of(calls, 3.0, write_units)), "{gone:?}");
+        assert_eq!(is_sealed(&world), gone.is_some());
+    }
+}
+
 #[tokio::test]
 async fn a_revocation_that_loses_to_another_says_and_remembers_the_cause_that_stands() {
     let world = World::new().await;

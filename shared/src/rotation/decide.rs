@@ -40,6 +40,8 @@ pub struct Facts<'a> {
     pub slot: &'a Slot,
     /// The family's newest generations as the query saw them, newest first: two at most.
     pub newest: &'a [Generation],
+    /// What stands at `number + 2`, if it was read for its own sake: see [`further_needed`].
+    pub further: Option<&'a Generation>,
 }
 
 /// The four Rs.
@@ -118,23 +120,30 @@ impl<'a> Facts<'a> {
         self.newest.first().filter(|newest| newest.number > slot.number).unwrap_or(slot)
     }
 
-    /// Whether the token's line to the live generation is unbroken. The slot must descend from the token's own
-    /// generation; then either nothing lies further on, and that generation itself is there, or what lies further on
-    /// is at least linked to its own predecessor.
+    /// Whether the token's line to the live generation is unbroken, as far as it was seen. The slot must descend from the
+    /// token's own generation; then either nothing lies further on, and that generation itself is there, or what lies
+    /// further on is linked to its own predecessor, and what comes after the slot is linked to the slot. Without the last,
+    /// a slot that is put where a generation was deleted would lead to a live generation that does not descend from it.
     fn is_known(&self) -> bool {
         let slot = self.slot.generation();
         if slot.parent.as_ref() != Some(self.gid) {
             return false;
         }
-        if self.live().number == slot.number {
+        if self.successor_is_unused() {
             return self.newest.iter().any(|g| g.number == self.number && g.gid == *self.gid);
         }
         match self.newest {
             [newest, before, ..] => {
-                before.number.checked_add(1) == Some(newest.number) && newest.parent.as_ref() == Some(&before.gid)
+                newest.follows(before) && self.after_slot().is_none_or(|generation| generation.follows(slot))
             }
             [_] | [] => false,
         }
+    }
+
+    /// What stands after the slot, where the query or a read of its own showed it.
+    fn after_slot(&self) -> Option<&Generation> {
+        let number = self.slot.generation().number.checked_add(1);
+        self.newest.iter().chain(self.further).find(|generation| Some(generation.number) == number)
     }
 
     /// The live generation again. That another client is involved is told of whoever put the successor and of whoever put
@@ -157,6 +166,24 @@ impl<'a> Facts<'a> {
 /// at which the *slot* was put, so that replaying cannot slide it and each retired token has its own.
 #[must_use]
 pub fn decide(facts: &Facts<'_>, policy: &RotationPolicy, now: Timestamp) -> Decision {
+    match further_needed(facts, policy, now) {
+        // It was not read, or nothing stands there.
+        Some(_) => Decision::Revoke(Revocation::UnknownGeneration),
+        None => judge(facts, policy, now),
+    }
+}
+
+/// The generation without which a token that all else speaks for is not reissued: the slot's own successor, which the
+/// query does not show where the token is four or more behind. Whoever is told of one reads it, and asks again.
+#[must_use]
+pub fn further_needed(facts: &Facts<'_>, policy: &RotationPolicy, now: Timestamp) -> Option<u32> {
+    let reissues = matches!(judge(facts, policy, now), Decision::Reissue { .. });
+    let unseen = !facts.successor_is_unused() && facts.after_slot().is_none();
+    facts.slot.generation().number.checked_add(1).filter(|_| reissues && unseen)
+}
+
+/// The decision, if the line is unbroken also where it was not seen.
+fn judge(facts: &Facts<'_>, policy: &RotationPolicy, now: Timestamp) -> Decision {
     if let Some(seal) = facts.seal {
         return Decision::Refuse(Refusal::Sealed(seal.cause));
     }
@@ -192,22 +219,25 @@ fn is_forgiven(facts: &Facts<'_>, policy: &RotationPolicy, now: Timestamp) -> bo
 }
 
 #[cfg(test)]
+mod losses;
+
+#[cfg(test)]
 mod tests {
     use super::super::policy::Amnesty;
     use super::*;
     use std::time::Duration;
 
-    const MINTED_AT: Timestamp = Timestamp::from_millis(1_000_000);
+    pub const MINTED_AT: Timestamp = Timestamp::from_millis(1_000_000);
 
-    fn client(user_agent: &str) -> Client {
+    pub fn client(user_agent: &str) -> Client {
         Client::new(Some("192.0.2.1".parse().unwrap()), user_agent)
     }
 
-    fn gid(number: u32) -> Nonce {
+    pub fn gid(number: u32) -> Nonce {
         Nonce::from_text(format!("gid-{number}"))
     }
 
-    fn generation(number: u32) -> Generation {
+    pub fn generation(number: u32) -> Generation {
         Generation {
             number,
             gid: gid(number),
@@ -232,7 +262,7 @@ mod tests {
         }
     }
 
-    fn policy(grace: Grace) -> RotationPolicy {
+    pub fn policy(grace: Grace) -> RotationPolicy {
         RotationPolicy { grace, idle: Duration::from_secs(100), absolute: Duration::from_secs(1_000), amnesty: None }
     }
 
@@ -240,7 +270,8 @@ mod tests {
         policy(Grace::Window(Duration::from_secs(secs)))
     }
 
-    /// A token of generation 5 is presented by the client `who`, `age_millis` after the slot was put.
+    /// A token of generation 5 is presented by the client `who`, `age_millis` after the slot was put. Generation 7 stands, if
+    /// it is needed.
     fn decided(
         seal: Option<&Seal>,
         slot: &Slot,
@@ -250,8 +281,16 @@ mod tests {
         who: &str,
     ) -> Decision {
         let newest: Vec<_> = newest.iter().map(|n| generation(*n)).collect();
-        let facts = Facts { number: 5, gid: &gid(5), client: &client(who), seal, slot, newest: &newest };
-        decide(&facts, policy, Timestamp::from_millis(MINTED_AT.millis() + age_millis))
+        let now = Timestamp::from_millis(MINTED_AT.millis() + age_millis);
+        let (presented, who) = (gid(5), client(who));
+        let facts = Facts { client: &who, seal, ..facts(&presented, &who, slot, &newest) };
+        let further = further_needed(&facts, policy, now).map(generation);
+        decide(&Facts { further: further.as_ref(), ..facts }, policy, now)
+    }
+
+    /// A token of generation 5 is presented by `client`: no seal, and nothing read beside the round trip.
+    fn facts<'a>(gid: &'a Nonce, client: &'a Client, slot: &'a Slot, newest: &'a [Generation]) -> Facts<'a> {
+        Facts { number: 5, gid, client, seal: None, slot, newest, further: None }
     }
 
     fn ours() -> Slot {
@@ -329,9 +368,9 @@ mod tests {
         let thiefs = Generation { client: client("thief"), ..generation(7) };
         let newest = [thiefs, generation(6)];
         for slot in [ours(), anothers()] {
-            let facts =
-                Facts { number: 5, gid: &gid(5), client: &client("first"), seal: None, slot: &slot, newest: &newest };
-            assert_eq!(decide(&facts, &window(10), MINTED_AT), Decision::Reissue { another_client: true });
+            let (presented, first) = (gid(5), client("first"));
+            let decision = decide(&facts(&presented, &first, &slot, &newest), &window(10), MINTED_AT);
+            assert_eq!(decision, Decision::Reissue { another_client: true });
         }
     }
 
@@ -353,10 +392,66 @@ mod tests {
         let stranger = Slot::Anothers(Generation { parent: Some(Nonce::from_text("other")), ..generation(6) });
         assert_eq!(decided(None, &stranger, &[6, 5], &window(10), 0, "first"), UNKNOWN);
         let newest = [Generation { parent: Some(Nonce::from_text("other")), ..generation(8) }, generation(7)];
-        let slot = anothers();
-        let facts =
-            Facts { number: 5, gid: &gid(5), client: &client("first"), seal: None, slot: &slot, newest: &newest };
-        assert_eq!(decide(&facts, &window(10), MINTED_AT), UNKNOWN);
+        let (presented, first) = (gid(5), client("first"));
+        assert_eq!(decide(&facts(&presented, &first, &anothers(), &newest), &window(10), MINTED_AT), UNKNOWN);
+    }
+
+    /// A slot that is put where a generation was deleted is no part of the line, however whole what lies further on is.
+    #[test]
+    fn a_slot_from_which_the_line_does_not_go_on_is_unknown() {
+        let (presented, first) = (gid(5), client("first"));
+        let put = Generation { gid: Nonce::from_text("put in a gap"), ..generation(6) };
+        let line = |numbers: &[u32]| numbers.iter().map(|n| generation(*n)).collect::<Vec<_>>();
+        let real = generation(7);
+        let of_the_gap = Generation { parent: Some(put.gid.clone()), ..generation(7) };
+        let cases = [
+            // Seven stands, and does not descend from what was put at six.
+            (put.clone(), line(&[7, 6]), None, UNKNOWN),
+            (put.clone(), line(&[8, 7]), None, UNKNOWN),
+            (put.clone(), line(&[9, 8]), Some(&real), UNKNOWN),
+            (put.clone(), line(&[42, 41]), Some(&real), UNKNOWN),
+            // Nobody could say whether it stands, or it does not.
+            (put.clone(), line(&[9, 8]), None, UNKNOWN),
+            (generation(6), line(&[9, 8]), None, UNKNOWN),
+            // Something else was read.
+            (generation(6), line(&[9, 8]), Some(&generation(6)), UNKNOWN),
+            (generation(6), line(&[9, 8]), Some(&of_the_gap), UNKNOWN),
+            // The line is whole.
+            (generation(6), line(&[7, 6]), None, REISSUE),
+            (generation(6), line(&[8, 7]), None, REISSUE),
+            (generation(6), line(&[9, 8]), Some(&real), REISSUE),
+            (generation(6), line(&[42, 41]), Some(&real), REISSUE),
+        ];
+        for (slot, newest, further, expected) in cases {
+            for slot in [Slot::Ours(slot.clone()), Slot::Anothers(slot)] {
+                let facts = Facts { further, ..facts(&presented, &first, &slot, &newest) };
+                let decision = decide(&facts, &window(10), MINTED_AT);
+                assert_eq!(decision, expected, "{slot:?}, {newest:?}, {further:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_further_generation_is_read_only_for_a_token_from_far_behind_that_nothing_else_has_decided() {
+        let (presented, first, sealed) = (gid(5), client("first"), seal());
+        let (until_used, off) = (Grace::UntilSuccessorUsed { at_most: Duration::from_secs(10) }, policy(Grace::Off));
+        let stranger = || Slot::Anothers(Generation { parent: Some(Nonce::from_text("other")), ..generation(6) });
+        let needed = |slot: &Slot, newest: &[u32], seal, policy: &RotationPolicy, age_millis| {
+            let newest: Vec<_> = newest.iter().map(|n| generation(*n)).collect();
+            let facts = Facts { seal, ..facts(&presented, &first, slot, &newest) };
+            further_needed(&facts, policy, Timestamp::from_millis(MINTED_AT.millis() + age_millis))
+        };
+        for slot in [ours(), anothers()] {
+            assert_eq!(needed(&slot, &[9, 8], None, &window(10), 9_999), Some(7));
+            for newest in [[8, 7].as_slice(), &[7, 6], &[6, 5], &[5, 4], &[9, 7], &[9]] {
+                assert_eq!(needed(&slot, newest, None, &window(10), 0), None, "{newest:?}");
+            }
+            assert_eq!(needed(&slot, &[9, 8], Some(&sealed), &window(10), 0), None);
+        }
+        assert_eq!(needed(&anothers(), &[9, 8], None, &window(10), 10_000), None);
+        assert_eq!(needed(&anothers(), &[9, 8], None, &policy(until_used), 0), None);
+        assert_eq!(needed(&anothers(), &[9, 8], None, &off, 0), None);
+        assert_eq!(needed(&stranger(), &[9, 8], None, &window(10), 0), None);
     }
 
     #[test]

@@ -39,6 +39,23 @@ pub fn read_newest(items: &[Item]) -> Result<(Option<Seal>, Vec<Generation>), St
     Ok((seal, generations.collect::<Result<_, _>>()?))
 }
 
+/// Reads one generation: 1 RRU, whether or not it stands. By a query, since that is what the functions that refresh may
+/// do in a family: their roles let them get nothing there.
+///
+/// # Errors
+/// [`StoreError`] where nobody can tell.
+pub async fn generation<S: Store>(
+    tenant: &Tenant,
+    family: FamilyId,
+    number: u32,
+    store: &S,
+    meter: &Meter,
+) -> Result<Option<Generation>, StoreError> {
+    let sk = keys::generation(number);
+    let query = Query { pk: keys::family(tenant, family), from: sk.clone(), to: sk, newest_first: true, limit: 1 };
+    store.query(&query, meter).await?.first().map(Generation::from_item).transpose()
+}
+
 /// Puts the seal, once and for all: a family sealed already keeps the seal that it has, which is returned.
 ///
 /// # Errors

@@ -1,4 +1,5 @@
-//! Rotation: one parallel round trip, one pure decision, and at most one write more.
+//! Rotation: one parallel round trip, one pure decision, and at most one write more; for a token that is four or more
+//! generations behind one read more.
 //!
 //! Rotating *is* putting the successor generation if it is absent; revoking *is* putting a seal. [`decide`] judges what
 //! the round trip brought back. Nothing here reads a clock, and nothing is minted unless the decision was made on
@@ -12,7 +13,7 @@ pub mod policy;
 pub mod prove;
 pub mod sealed;
 
-pub use decide::{Decision, Facts, Lag, Refusal, Revocation, Slot, decide};
+pub use decide::{Decision, Facts, Lag, Refusal, Revocation, Slot, decide, further_needed};
 pub use fate::{Fate, fate_of};
 pub use policy::{Grace, RotationPolicy};
 pub use prove::{ProveError, Proven, prove};
@@ -100,7 +101,8 @@ pub enum RotateError {
 
 /// Rotates an admitted token: the put and the query in parallel, the decision, and what it asks to be written.
 ///
-/// Costs 1 WRU and 1 RRU; a reissue to another client, a reuse and an unknown generation 1 WRU more.
+/// Costs 1 WRU and 1 RRU; a reissue to another client, a reuse and an unknown generation 1 WRU more, and a token that is
+/// to be reissued from four or more generations behind 1 RRU more.
 ///
 /// # Errors
 /// [`RotateError`]; only [`RotateError::Store`] may pass.
@@ -130,7 +132,10 @@ pub async fn rotate<S: Store>(
         seal: seal.as_ref(),
         slot: &slot,
         newest: &generations,
+        further: None,
     };
+    let further = read_further(&facts, claims, policy, store, moment, meter).await?;
+    let facts = Facts { further: further.as_ref(), ..facts };
 
     match decide(&facts, policy, moment.now) {
         Decision::Rotate => Ok(Rotated { live: slot.into_generation(), admitted, how: How::Rotated }),
@@ -153,6 +158,21 @@ pub async fn rotate<S: Store>(
                 Ending::Anothers(cause) => Err(RotateError::Sealed(cause)),
             }
         }
+    }
+}
+
+/// Reads the one generation that a decision may need beside the round trip: none, for all but a token from far behind.
+async fn read_further<S: Store>(
+    facts: &Facts<'_>,
+    claims: &Claims,
+    policy: &RotationPolicy,
+    store: &S,
+    moment: &Moment,
+    meter: &Meter,
+) -> Result<Option<Generation>, StoreError> {
+    match further_needed(facts, policy, moment.now) {
+        Some(number) => family::generation(&claims.tenant, claims.sid, number, store, meter).await,
+        None => Ok(None),
     }
 }
 

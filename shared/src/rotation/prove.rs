@@ -6,11 +6,11 @@
 
 use super::decide::{Decision, Facts, Refusal, Revocation, Slot, decide};
 use super::policy::RotationPolicy;
-use super::{Ending, SealedFamilies, end_family, family, note_reissue};
+use super::{Ending, SealedFamilies, end_family, family, note_reissue, read_further};
 use crate::limit::Admitted;
 use crate::moment::Moment;
 use crate::store::item::{Cause, Generation};
-use crate::store::{Key, Meter, Store, StoreError, keys};
+use crate::store::{Meter, Store, StoreError};
 use crate::token::Claims;
 
 /// A session that the store knows to be live: what stands in for `Rotated` where nothing is rotated.
@@ -61,8 +61,9 @@ pub enum ProveError {
     Store(#[from] StoreError),
 }
 
-/// Proves an admitted token: 1 RRU. A retired one of a family that was rotated costs 1 RRU more where it is two or more
-/// generations behind, and 1 WRU where it ends the family or is served to another client than the one that rotated.
+/// Proves an admitted token: 1 RRU. A retired one of a family that was rotated costs 1 RRU more where it is three or more
+/// generations behind, another where it is served from four or more behind, and 1 WRU where it ends the family or is served
+/// to another client than the one that rotated.
 ///
 /// # Errors
 /// [`ProveError`]; only [`ProveError::Conflict`] and [`ProveError::Store`] may pass.
@@ -95,8 +96,10 @@ pub async fn prove<S: Store>(
                 seal: None,
                 slot: &Slot::Anothers(slot),
                 newest: &newest,
+                further: None,
             };
-            decide(&facts, policy, moment.now)
+            let further = read_further(&facts, claims, policy, store, moment, meter).await?;
+            decide(&Facts { further: further.as_ref(), ..facts }, policy, moment.now)
         }
         // A gap in the line: somebody deleted what was there.
         None => Decision::Revoke(Revocation::UnknownGeneration),
@@ -132,6 +135,5 @@ async fn successor<S: Store>(
     if let Some(found) = newest.iter().find(|generation| generation.number == number) {
         return Ok(Some(found.clone()));
     }
-    let key = Key { pk: keys::family(&claims.tenant, claims.sid), sk: keys::generation(number) };
-    store.get(&key, true, meter).await?.as_ref().map(Generation::from_item).transpose()
+    family::generation(&claims.tenant, claims.sid, number, store, meter).await
 }

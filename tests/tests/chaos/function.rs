@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use lambda_http::Request;
+use lambda_http::{Body, Request, Response};
 use rondo_shared::config::Reader;
 use rondo_shared::identity::Client;
 use rondo_shared::moment::Timestamp;
@@ -12,13 +12,22 @@ use rondo_shared::wire::Event;
 use rondo_tests::T0;
 use rondo_tests::dynamo::TABLE;
 use rondo_tests::products::{Product, keyring};
+use serde_json::Value;
 
 use super::broken::Broken;
 use super::schedule::{Settings, Who};
 
 /// What a client sends to refresh.
-pub fn request(product: Product, token: &str, who: Who) -> Request {
-    Event::from_json(&product.event(token, &who.client()).to_string()).unwrap().into_request()
+pub fn request(product: Product, token: &str, who: Who, in_body: bool) -> Request {
+    let client = who.client();
+    let event = if in_body { product.event_with_body(token, &client) } else { product.event(token, &client) };
+    Event::from_json(&event.to_string()).unwrap().into_request()
+}
+
+/// Whether an answer hands out an access token.
+pub fn has_access_token(response: &Response<Body>) -> bool {
+    let body: Value = serde_json::from_slice(response.body().as_ref()).unwrap_or_default();
+    ["access_token", "accessToken", "token"].iter().any(|name| body[name].is_string())
 }
 
 impl Who {
@@ -51,7 +60,7 @@ pub fn reader(product: Product, settings: &Settings, broken: Broken) -> Reader {
     let reader = Reader::new([
         ("TABLE_NAME", TABLE),
         ("KEYRING_FILE", keyring_file().to_str().unwrap()),
-        ("REPLYKE_ROTATE_COOKIES", "true"),
+        ("REPLYKE_ROTATE_COOKIES", if settings.keeps_tokens { "false" } else { "true" }),
         // Chaos is about families; buckets have the model and races of their own.
         ("REPLYKE_RATE_LIMIT", "1000"),
     ]);

@@ -1,6 +1,7 @@
 //! Plays a schedule against the real function, the real SDK and the embedded store, alone in its thread, in time that
 //! is paused: the same schedule plays the same way each time.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use dynoxide::Database;
 use rondo_shared::identity::{Client, FamilyId};
 use rondo_shared::moment::{Moment, Timestamp};
-use rondo_shared::rotation::Grace;
+use rondo_shared::rotation::RotationPolicy;
 use rondo_shared::session;
 use rondo_shared::store::Meter;
 use rondo_shared::store::dynamo::DynamoStore;
@@ -22,12 +23,15 @@ use serde_json::Value;
 
 use super::broken::{Broken, Mutant};
 use super::dice::Dice;
-use super::function::{instant, reader, request};
+use super::function::{has_access_token, instant, reader, request};
 use super::schedule::{Does, Loss, Schedule, Settings, Step, Trip, Trouble, Who, window};
-use super::wire::{At, CALLER, Caller, Log, Removal, SharedLog, Write, elapse, families, http, remove};
+use super::wire::{At, Attempt, CALLER, Caller, Log, Removal, SharedLog, Write, elapse, families, http, remove};
 
 /// How long a client waits for an answer that does not come.
 const PATIENCE: u64 = 3_000;
+
+/// After the opening: when the session ends, as far as the operator knows.
+pub const OPERATORS_ENDS: Duration = Duration::from_hours(100 * 24);
 
 /// What a refresh token says, as far as the checker cares.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,12 +39,14 @@ pub struct Token {
     pub generation: u32,
     pub gid: String,
     pub exp: i64,
+    pub session_expires_at: i64,
 }
 
 impl Token {
     fn of(text: &str) -> Self {
         let claims = UnverifiedToken::parse(text).unwrap().claims_unverified().unwrap();
-        Self { generation: claims.generation, gid: claims.gid.as_str().to_owned(), exp: claims.exp }
+        let gid = claims.gid.as_str().to_owned();
+        Self { generation: claims.generation, gid, exp: claims.exp, session_expires_at: claims.session_expires_at }
     }
 }
 
@@ -49,6 +55,9 @@ impl Token {
 pub struct Asked {
     pub who: Who,
     pub presented: Token,
+    /// The session is only proven: the token is one that does not rotate.
+    pub proves: bool,
+    pub in_body: bool,
     /// When the client sent it, when the function began with it and ended, and what its clock said.
     pub sent: At,
     pub begun: At,
@@ -60,11 +69,18 @@ pub struct Asked {
     pub cause: Option<&'static str>,
     pub another_client: bool,
     pub minted: Option<Token>,
+    pub has_access_token: bool,
     pub sets_cookies: bool,
-    /// How many troubles its store calls met.
-    pub met: usize,
+    /// What its store calls met.
+    pub attempts: Vec<Attempt>,
     /// When the answer arrived at the client, if it did.
     pub delivered: Option<At>,
+}
+
+impl Asked {
+    pub fn troubles_met(&self) -> u64 {
+        self.attempts.iter().filter(|attempt| attempt.trouble != Trouble::None).count() as u64
+    }
 }
 
 /// An operator's attempt to end the session.
@@ -72,15 +88,29 @@ pub struct Asked {
 pub struct Revoked {
     pub begun: At,
     pub ended: At,
-    pub acknowledged: bool,
-    pub met: usize,
+    pub now: Timestamp,
+    pub request_id: String,
+    /// The request id of the seal by which the session has ended, as the operator is told.
+    pub acknowledged: Option<String>,
+    pub attempts: Vec<Attempt>,
+}
+
+/// Items that went while nothing was under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lost {
+    pub at: At,
+    pub loss: Loss,
+    /// What went, and whether the seal stood.
+    pub keys: BTreeSet<String>,
+    pub sealed: bool,
 }
 
 /// All that happened.
 #[derive(Debug, PartialEq)]
 pub struct History {
     pub product: Product,
-    pub grace: Grace,
+    /// As the function is set; the amnesty as it should be.
+    pub rotation: RotationPolicy,
     /// Of a successor put from the one to the other, by the clock of who put it, in milliseconds.
     pub amnesty: Option<(i64, i64)>,
     pub settings: Settings,
@@ -89,8 +119,7 @@ pub struct History {
     pub revoked: Vec<Revoked>,
     pub writes: Vec<Write>,
     pub removals: Vec<Removal>,
-    /// When items were lost, and which.
-    pub lost: Option<(At, Loss)>,
+    pub lost: Vec<Lost>,
     /// The family's items in the end.
     pub items: Vec<Value>,
     pub story: Vec<(u64, String)>,
@@ -113,7 +142,8 @@ struct Stage {
     pockets: Mutex<Pockets>,
     asked: Mutex<Vec<Asked>>,
     revoked: Mutex<Vec<Revoked>>,
-    lost: Mutex<Option<(At, Loss)>>,
+    lost: Mutex<Vec<Lost>>,
+    keeps_tokens: bool,
     /// Requests that have begun and not ended.
     under_way: AtomicU64,
     database: Database,
@@ -141,17 +171,17 @@ async fn play_paused(schedule: &Schedule, broken: Broken) -> History {
         step.await.unwrap();
     }
     // An honest client whom nothing hinders, at once and when all that was late has landed.
-    stage.act(&stage.calm_refresh(schedule.seed)).await;
+    stage.act(&stage.calm_refresh(!schedule.seed)).await;
     elapse(3 * window(schedule.product)).await;
-    stage.act(&stage.calm_refresh(schedule.seed + 1)).await;
+    stage.act(&stage.calm_refresh(!schedule.seed - 1)).await;
 
-    let grace = stage.instances[0].grace();
+    let rotation = *stage.instances[0].rotation();
     let (asked, revoked) = (stage.asked.lock().unwrap().clone(), stage.revoked.lock().unwrap().clone());
     let log = log.lock().unwrap();
-    let lost = *stage.lost.lock().unwrap();
+    let lost = stage.lost.lock().unwrap().clone();
     History {
         product: schedule.product,
-        grace,
+        rotation,
         amnesty: schedule.settings.amnesty.map(|(from, to)| (instant(from).millis(), instant(to).millis())),
         settings: schedule.settings.clone(),
         family: stage.family,
@@ -193,6 +223,7 @@ async fn set(schedule: &Schedule, broken: Broken, database: &Database, log: &Sha
         asked: Mutex::default(),
         revoked: Mutex::default(),
         lost: Mutex::default(),
+        keeps_tokens: schedule.settings.keeps_tokens,
         under_way: AtomicU64::new(0),
         database: database.clone(),
     }
@@ -204,7 +235,7 @@ impl Stage {
     }
 
     fn calm_refresh(&self, seed: u64) -> Step {
-        let trip = Trip { pause: 0, there: 1, back: 1, lost: false, troubles: Vec::new() };
+        let trip = Trip { pause: 0, in_body: false, there: 1, back: 1, lost: false, troubles: Vec::new() };
         Step { at: 0, does: Does::Refresh { who: Who::Browser, instance: 0, trips: vec![trip] }, seed }
     }
 
@@ -228,12 +259,23 @@ impl Stage {
         while self.under_way.load(Ordering::Relaxed) > 0 || self.log.lock().unwrap().to_land > 0 {
             elapse(7).await;
         }
-        let goes = |item: &Value| loss == Loss::All || item["sk"]["S"] != "SEAL";
-        for item in families(&self.database).iter().filter(|item| goes(item)) {
+        let items = families(&self.database);
+        let key = |item: &Value| item["sk"]["S"].as_str().unwrap().to_owned();
+        let standing: BTreeSet<_> = items.iter().map(key).collect();
+        let mut older: Vec<_> = standing.iter().filter(|key| key.starts_with("GEN#")).cloned().collect();
+        older.pop();
+        let nth = |nth: usize| if older.is_empty() { 0 } else { nth % older.len() };
+        let keys: BTreeSet<_> = match loss {
+            Loss::All => standing.clone(),
+            Loss::AllButSeal => standing.iter().filter(|key| *key != "SEAL").cloned().collect(),
+            Loss::OneOlder(one) => older.iter().skip(nth(one)).take(1).cloned().collect(),
+            Loss::Oldest(last) => older.iter().take(nth(last) + 1).cloned().collect(),
+        };
+        for item in items.iter().filter(|item| keys.contains(&key(item))) {
             remove(&self.database, &self.log, item, false);
         }
         let at = self.log.lock().unwrap().at();
-        self.lost.lock().unwrap().get_or_insert((at, loss));
+        self.lost.lock().unwrap().push(Lost { at, loss, keys, sealed: standing.contains("SEAL") });
     }
 
     async fn refresh(&self, who: Who, instance: usize, trips: &[Trip], seed: u64) {
@@ -261,12 +303,14 @@ impl Stage {
     async fn ask(&self, who: Who, instance: usize, token: &str, trip: &Trip, dice: &mut Dice) -> bool {
         let presented = Token::of(token);
         let name = format!("{who:?}'s generation {}", presented.generation);
-        let sent = self.tell(format!("{who:?} sends generation {}", presented.generation));
+        let in_body = if trip.in_body { " in the body" } else { "" };
+        let sent = self.tell(format!("{who:?} sends generation {}{in_body}", presented.generation));
         elapse(trip.there).await;
         let begun = self.log.lock().unwrap().at();
         let now = Timestamp::from_millis(T0.millis() + self.skews[instance]).plus(Duration::from_millis(begun.ms));
-        let (moment, request) = (Moment::from_parts(now, &dice.entropy()), request(self.product, token, who));
-        let caller = self.caller(name, &trip.troubles, dice);
+        let moment = Moment::from_parts(now, &dice.entropy());
+        let request = request(self.product, token, who, trip.in_body);
+        let caller = Caller::new(name, &trip.troubles, Dice::new(dice.next()));
         let function = &self.instances[instance];
         self.under_way.fetch_add(1, Ordering::Relaxed);
         let (response, line) = CALLER.scope(caller.clone(), function.handle(&moment, &request)).await;
@@ -282,12 +326,14 @@ impl Stage {
             minted.as_ref().map(|minted| format!(", generation {}", minted.generation)).unwrap_or_default(),
             if trip.lost { "; the answer is lost" } else { "" },
         ));
-        let met = caller.lock().unwrap().met;
+        let attempts = caller.lock().unwrap().attempts.clone();
         let index = {
             let mut asked = self.asked.lock().unwrap();
             asked.push(Asked {
                 who,
                 presented,
+                proves: self.product == Product::Replyke && (trip.in_body || self.keeps_tokens),
+                in_body: trip.in_body,
                 sent,
                 begun,
                 ended,
@@ -298,8 +344,9 @@ impl Stage {
                 cause: line.cause,
                 another_client: line.another_client,
                 minted,
+                has_access_token: has_access_token(&response),
                 sets_cookies: response.headers().contains_key("set-cookie"),
-                met,
+                attempts,
                 delivered: None,
             });
             asked.len() - 1
@@ -327,22 +374,17 @@ impl Stage {
         let begun = self.tell("an operator ends the session".to_owned());
         let now = T0.plus(Duration::from_millis(begun.ms));
         let (moment, meter) = (Moment::from_parts(now, &dice.entropy()), Meter::default());
-        let caller = self.caller("the operator".to_owned(), troubles, &mut dice);
+        let caller = Caller::new("the operator".to_owned(), troubles, Dice::new(dice.next()));
         let (tenant, client) = (self.product.tenant(), Client::new(None, ""));
-        let ends = T0.plus(Duration::from_secs(100 * 86_400));
+        let ends = T0.plus(OPERATORS_ENDS);
         let revoking =
             session::revoke(&tenant, self.family, Cause::SignOut, ends, client, &self.store, &moment, &meter);
         self.under_way.fetch_add(1, Ordering::Relaxed);
-        let acknowledged = CALLER.scope(caller.clone(), revoking).await.is_ok();
+        let acknowledged = CALLER.scope(caller.clone(), revoking).await.ok().map(|seal| seal.request_id);
         self.under_way.fetch_sub(1, Ordering::Relaxed);
-        let said = if acknowledged { "it has ended" } else { "perhaps; the store gave no answer" };
+        let said = if acknowledged.is_some() { "it has ended" } else { "perhaps; the store gave no answer" };
         let ended = self.tell(format!("the operator is told: {said}"));
-        let met = caller.lock().unwrap().met;
-        self.revoked.lock().unwrap().push(Revoked { begun, ended, acknowledged, met });
-    }
-
-    fn caller(&self, name: String, troubles: &[Trouble], dice: &mut Dice) -> Arc<Mutex<Caller>> {
-        let troubles = troubles.iter().copied().collect();
-        Arc::new(Mutex::new(Caller { name, dice: Dice::new(dice.next()), troubles, met: 0 }))
+        let (attempts, request_id) = (caller.lock().unwrap().attempts.clone(), moment.request_id.to_string());
+        self.revoked.lock().unwrap().push(Revoked { begun, ended, now, request_id, acknowledged, attempts });
     }
 }

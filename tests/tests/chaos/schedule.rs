@@ -24,6 +24,8 @@ pub struct Settings {
     /// The amnesty: from and to, in whole seconds after the session was opened.
     pub amnesty: Option<(u64, u64)>,
     pub ttl: Option<Ttl>,
+    /// Tokens that come in the cookie do not rotate: Replyke's default. Those of its bodies never do.
+    pub keeps_tokens: bool,
 }
 
 /// Tokens whose time is short, and expired items that are deleted.
@@ -61,6 +63,20 @@ pub enum Does {
 pub enum Loss {
     All,
     AllButSeal,
+    /// One generation that is not the newest: the one that this number picks.
+    OneOlder(usize),
+    /// All generations up to one that is not the newest.
+    Oldest(usize),
+}
+
+impl Loss {
+    /// Whether no generation is left.
+    pub const fn is_total(self) -> bool {
+        match self {
+            Self::All | Self::AllButSeal => true,
+            Self::OneOlder(_) | Self::Oldest(_) => false,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -74,6 +90,8 @@ pub enum Who {
 pub struct Trip {
     /// How long the client waits before it sends it.
     pub pause: u64,
+    /// The token is in the body, where the product reads one there.
+    pub in_body: bool,
     /// How long it takes to the function, and the answer back.
     pub there: u64,
     pub back: u64,
@@ -99,6 +117,25 @@ pub enum Trouble {
     Slow { by: u64 },
 }
 
+impl Trouble {
+    /// What kind of trouble it is, if it is one.
+    pub const fn kind(self) -> Option<&'static str> {
+        match self {
+            Self::None => None,
+            Self::Refused => Some("a fault: refused"),
+            Self::ErrorBefore => Some("a fault: error before"),
+            Self::AppliedThenDropped => Some("a fault: applied then dropped"),
+            Self::AppliedThenHung => Some("a fault: applied then hung"),
+            Self::AppliedThenError => Some("a fault: applied then 500"),
+            Self::AppliedLate { .. } => Some("a fault: applied late"),
+            Self::Hung => Some("a fault: hung"),
+            Self::Throttled => Some("a fault: throttled"),
+            Self::Conflict => Some("a fault: transaction conflict"),
+            Self::Slow { .. } => Some("a fault: slow"),
+        }
+    }
+}
+
 /// About how long a retired token is believed, in milliseconds: what chance is to fall around.
 pub const fn window(product: Product) -> u64 {
     match product {
@@ -116,7 +153,13 @@ impl Schedule {
         let window = window(product);
         // Some schedules are calm, some are all trouble; some know no thief and no operator.
         let (trouble, delay) = (dice.pick(&[0, 5, 15, 40]), dice.pick(&[0, 5, 20]));
-        let (thief, operator, loss) = (dice.percent(50), dice.percent(25), dice.percent(20));
+        let (thief, operator, loss) = (dice.percent(50), dice.percent(25), dice.percent(30));
+        let (keeps_tokens, in_body) = match product {
+            Product::Replyke => (dice.percent(50), dice.pick(&[0, 30, 100])),
+            Product::Dreadnode => (false, dice.pick(&[0, 30])),
+            Product::Uniqos | Product::Elastic => (false, 0),
+        };
+        let chances = Chances { instances, window, trouble, delay, in_body };
         let ttl = dice.percent(20).then(|| Ttl { idle: dice.between(3_000, 9_000), lag: dice.pick(&[0, 0, 1, 3_600]) });
         let (mut at, mut steps, mut stolen) = (0, Vec::new(), false);
         for _ in 0..dice.between(3, 14) {
@@ -132,10 +175,10 @@ impl Schedule {
             };
             let does = match dice.between(0, 9) {
                 0 if thief => Does::Steal,
-                1 | 2 if stolen => refresh(Who::Thief, instances, window, trouble, delay, &mut dice),
+                1 | 2 if stolen => refresh(Who::Thief, chances, &mut dice),
                 3 if operator => Does::Revoke { troubles: troubles(trouble, window, &mut dice) },
-                4 if loss => Does::Lose(dice.pick(&[Loss::All, Loss::AllButSeal])),
-                _ => refresh(Who::Browser, instances, window, trouble, delay, &mut dice),
+                4 | 5 if loss => Does::Lose(loss_of(&mut dice)),
+                _ => refresh(Who::Browser, chances, &mut dice),
             };
             stolen |= does == Does::Steal;
             steps.push(Step { at, does, seed: dice.next() });
@@ -145,7 +188,7 @@ impl Schedule {
             let from = dice.between(0, at / 1_000);
             (from, from + dice.between(1, 1 + at / 1_000))
         });
-        Self { seed, product, skews, settings: Settings { grace_off, amnesty, ttl }, steps }
+        Self { seed, product, skews, settings: Settings { grace_off, amnesty, ttl, keeps_tokens }, steps }
     }
 
     /// Everything that is a little simpler: without one of the steps, or with one of them made plainer.
@@ -171,6 +214,7 @@ impl Schedule {
             Settings { grace_off: false, ..settings() },
             Settings { amnesty: None, ..settings() },
             Settings { ttl: None, ..settings() },
+            Settings { keeps_tokens: false, ..settings() },
         ];
         let plainer = plainer.into_iter().filter(|plainer| *plainer != self.settings);
         simpler.extend(plainer.map(|settings| Self { settings, ..self.clone() }));
@@ -178,18 +222,36 @@ impl Schedule {
     }
 }
 
-fn refresh(who: Who, instances: u64, window: u64, trouble: u64, delay: u64, dice: &mut Dice) -> Does {
+/// What refreshes are drawn by; chances in percent.
+#[derive(Clone, Copy)]
+struct Chances {
+    instances: u64,
+    window: u64,
+    trouble: u64,
+    delay: u64,
+    in_body: u64,
+}
+
+fn refresh(who: Who, chances: Chances, dice: &mut Dice) -> Does {
+    let Chances { instances, window, trouble, delay, in_body } = chances;
     let way = |dice: &mut Dice| {
         if dice.percent(delay) { dice.between(0, window + window / 2) } else { dice.between(1, 40) }
     };
     let trips = (0..dice.between(1, 3)).map(|_| Trip {
         pause: dice.between(50, 2_000),
+        in_body: dice.percent(in_body),
         there: way(dice),
         back: way(dice),
         lost: dice.percent(delay),
         troubles: troubles(trouble, window, dice),
     });
     Does::Refresh { who, trips: trips.collect(), instance: usize::try_from(dice.between(0, instances - 1)).unwrap() }
+}
+
+/// As often a loss that closes the family as one that leaves what is newest.
+fn loss_of(dice: &mut Dice) -> Loss {
+    let one = usize::try_from(dice.between(0, 100)).unwrap();
+    dice.pick(&[Loss::All, Loss::AllButSeal, Loss::OneOlder(one), Loss::Oldest(one)])
 }
 
 fn troubles(chance: u64, window: u64, dice: &mut Dice) -> Vec<Trouble> {
@@ -230,6 +292,9 @@ fn plainer(does: &Does) -> Vec<Does> {
             }
             for (n, trip) in trips.iter().enumerate() {
                 let changed = |trip: Trip| with([&trips[..n], &[trip], &trips[n + 1..]].concat());
+                if trip.in_body {
+                    plainer.push(changed(Trip { in_body: false, ..trip.clone() }));
+                }
                 if trip.lost {
                     plainer.push(changed(Trip { lost: false, ..trip.clone() }));
                 }

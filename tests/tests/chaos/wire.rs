@@ -89,8 +89,28 @@ pub struct Caller {
     pub name: String,
     pub dice: Dice,
     pub troubles: VecDeque<Trouble>,
-    /// How many of them it has met.
-    pub met: usize,
+    pub attempts: Vec<Attempt>,
+    /// What was sent, each once: the SDK's retries send the same again.
+    sent: Vec<String>,
+}
+
+impl Caller {
+    pub fn new(name: String, troubles: &[Trouble], dice: Dice) -> Arc<Mutex<Self>> {
+        let (troubles, attempts, sent) = (troubles.iter().copied().collect(), Vec::new(), Vec::new());
+        Arc::new(Mutex::new(Self { name, dice, troubles, attempts, sent }))
+    }
+}
+
+/// One attempt of a store call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// Which of the request's calls, and whether it charges the bucket.
+    pub call: usize,
+    pub charges: bool,
+    pub begun: At,
+    pub trouble: Trouble,
+    /// Whether the store's own answer arrived before the SDK gave the attempt up.
+    pub answered: bool,
 }
 
 tokio::task_local! {
@@ -123,23 +143,34 @@ impl std::fmt::Debug for Wire {
     }
 }
 
-struct Attempt {
+/// An attempt that is to be made.
+struct Attempted {
     who: String,
     trouble: Trouble,
     before: u64,
     after: u64,
+    /// Where it is written down, if anybody asks: the caller, and which of its attempts this is.
+    noted: Option<(Arc<Mutex<Caller>>, usize)>,
 }
 
-impl Attempt {
-    fn next() -> Self {
-        let drawn = CALLER.try_with(|caller| {
-            let mut caller = caller.lock().unwrap();
+impl Attempted {
+    fn next(log: &SharedLog, operation: &str, body: &str) -> Self {
+        let (sent, charges) = (format!("{operation} {body}"), operation == "UpdateItem");
+        let drawn = CALLER.try_with(|shared| {
+            let mut caller = shared.lock().unwrap();
             let trouble = caller.troubles.pop_front().unwrap_or(Trouble::None);
-            caller.met += usize::from(trouble != Trouble::None);
+            let call = caller.sent.iter().position(|before| *before == sent).unwrap_or(caller.sent.len());
+            if call == caller.sent.len() {
+                caller.sent.push(sent);
+            }
+            let begun = log.lock().unwrap().at();
+            caller.attempts.push(Attempt { call, charges, begun, trouble, answered: false });
             let (before, after) = (caller.dice.between(1, 25), caller.dice.between(1, 25));
-            Self { who: caller.name.clone(), trouble, before, after }
+            let noted = Some((shared.clone(), caller.attempts.len() - 1));
+            Self { who: caller.name.clone(), trouble, before, after, noted }
         });
-        drawn.unwrap_or(Self { who: "the setting".to_owned(), trouble: Trouble::None, before: 0, after: 0 })
+        let setting = || "the setting".to_owned();
+        drawn.unwrap_or_else(|_| Self { who: setting(), trouble: Trouble::None, before: 0, after: 0, noted: None })
     }
 }
 
@@ -148,14 +179,14 @@ impl HttpConnector for Wire {
         let target = request.headers().get("x-amz-target").unwrap_or_default();
         let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
         let body = String::from_utf8(request.body().bytes().unwrap_or_default().to_vec()).unwrap();
-        let (wire, attempt) = (self.clone(), Attempt::next());
+        let (wire, attempt) = (self.clone(), Attempted::next(&self.log, &operation, &body));
         HttpConnectorFuture::new(async move { wire.meet(attempt, operation, body).await })
     }
 }
 
 impl Wire {
-    async fn meet(self, attempt: Attempt, operation: String, body: String) -> Result<HttpResponse, ConnectorError> {
-        let Attempt { who, trouble, before, after } = attempt;
+    async fn meet(self, attempt: Attempted, operation: String, body: String) -> Result<HttpResponse, ConnectorError> {
+        let Attempted { who, trouble, before, after, noted } = attempt;
         let tell = |what: &str| {
             self.log.lock().unwrap().tell(format!("{who}: {operation} {what}"));
         };
@@ -218,6 +249,9 @@ impl Wire {
         let answer = self.apply(&who, &operation, &body);
         if after > 0 {
             elapse(after).await;
+        }
+        if let Some((caller, attempt)) = noted {
+            caller.lock().unwrap().attempts[attempt].answered = true;
         }
         Ok(answer)
     }

@@ -186,7 +186,8 @@ impl Judge {
         let newest: Vec<_> = newest.iter().map(generation).collect();
         let gid = gid(request.token.gid);
         let number = u32::from(request.token.number);
-        let facts = Facts { number, gid: &gid, client: &client, seal: seal.as_ref(), slot: &slot, newest: &newest };
+        let seal = seal.as_ref();
+        let facts = Facts { number, gid: &gid, client: &client, seal, slot: &slot, newest: &newest, further: None };
         decide(&facts, &self.policy, at(request.now))
     }
 }

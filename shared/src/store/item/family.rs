@@ -47,6 +47,12 @@ pub struct Opening {
 impl Generation {
     const KIND: &str = "generation";
 
+    /// Whether this is the next generation after `before`, put by whoever presented a token of it.
+    #[must_use]
+    pub fn follows(&self, before: &Self) -> bool {
+        before.number.checked_add(1) == Some(self.number) && self.parent.as_ref() == Some(&before.gid)
+    }
+
     /// As the family's item; `expires_at` must outlive every token that it retires or speaks for.
     #[must_use]
     pub fn to_item(&self, tenant: &Tenant, family: FamilyId, expires_at_secs: i64) -> Item {
