@@ -40,13 +40,7 @@ impl LocalDynamo {
 
     /// Adds a table of another schema than the store's, and returns its name.
     pub async fn with_other_keys(&self) -> &'static str {
-        const OTHER: &str = "other-keys";
-        let mut definition = TableDefinition::from_template().unwrap();
-        for (key, attribute) in definition.keys.iter_mut().zip(["hash", "range"]) {
-            attribute.clone_into(&mut key.attribute);
-        }
-        DynamoStore::over(plain_http(), &self.url, OTHER).create_table(&definition).await.unwrap();
-        OTHER
+        with_other_keys(&self.url).await
     }
 
     /// A store on the table, over the given HTTP client.
@@ -91,6 +85,17 @@ impl LocalDynamo {
             self.database.put_item(serde_json::from_value(request).unwrap()).unwrap();
         }
     }
+}
+
+/// Adds a table of another schema than the store's to whatever answers there, and returns its name.
+pub async fn with_other_keys(url: &str) -> &'static str {
+    const OTHER: &str = "other-keys";
+    let mut definition = TableDefinition::from_template().unwrap();
+    for (key, attribute) in definition.keys.iter_mut().zip(["hash", "range"]) {
+        attribute.clone_into(&mut key.attribute);
+    }
+    DynamoStore::over(plain_http(), url, OTHER).create_table(&definition).await.unwrap();
+    OTHER
 }
 
 /// A plain HTTP client without faults.

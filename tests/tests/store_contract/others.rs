@@ -3,7 +3,7 @@
 use rondo_shared::store::dynamo::DynamoStore;
 use rondo_shared::store::table::TableDefinition;
 use rondo_tests::Faults;
-use rondo_tests::dynamo::{TABLE, plain_http};
+use rondo_tests::dynamo::{TABLE, plain_http, with_other_keys};
 use tokio::sync::OnceCell;
 
 use crate::{Difference, Stores};
@@ -29,8 +29,12 @@ impl Stores for Ministack {
         DynamoStore::over(plain_http(), &self.0, TABLE)
     }
 
-    fn store_with_faults(&self) -> (Faults, DynamoStore) {
-        with_faults(&self.0)
+    fn store_with_faults_on(&self, table: &str) -> (Faults, DynamoStore) {
+        with_faults(&self.0, table)
+    }
+
+    async fn with_other_keys(&self) -> &'static str {
+        with_other_keys(&self.0).await
     }
 }
 
@@ -45,7 +49,7 @@ impl Stores for DynamoDbLocal {
         },
         Difference {
             test: "the_widest_items_of_a_family_cost_one_unit",
-            shows: "write_units: 4.0",
+            shows: "write_units: 6.0",
             why: CHECKS_ARE_FREE,
         },
     ];
@@ -59,8 +63,12 @@ impl Stores for DynamoDbLocal {
         DynamoStore::over(plain_http(), &self.0, TABLE)
     }
 
-    fn store_with_faults(&self) -> (Faults, DynamoStore) {
-        with_faults(&self.0)
+    fn store_with_faults_on(&self, table: &str) -> (Faults, DynamoStore) {
+        with_faults(&self.0, table)
+    }
+
+    async fn with_other_keys(&self) -> &'static str {
+        with_other_keys(&self.0).await
     }
 }
 
@@ -76,8 +84,8 @@ async fn with_table(variable: &str, made: &OnceCell<()>) -> String {
     url
 }
 
-fn with_faults(url: &str) -> (Faults, DynamoStore) {
+fn with_faults(url: &str, table: &str) -> (Faults, DynamoStore) {
     let faults = Faults::default();
-    let store = DynamoStore::over(faults.http(), url, TABLE);
+    let store = DynamoStore::over(faults.http(), url, table);
     (faults, store)
 }
