@@ -3,7 +3,7 @@
 use rondo_shared::store::dynamo::DynamoStore;
 use rondo_shared::store::table::TableDefinition;
 use rondo_tests::Faults;
-use rondo_tests::dynamo::{TABLE, plain_http, with_other_keys};
+use rondo_tests::dynamo::{TABLE, create_table, plain_http, with_other_keys};
 use tokio::sync::OnceCell;
 
 use crate::{Difference, Stores};
@@ -49,7 +49,7 @@ impl Stores for DynamoDbLocal {
         },
         Difference {
             test: "the_widest_items_of_a_family_cost_one_unit",
-            shows: "write_units: 6.0",
+            shows: "write_units: 4.0",
             why: CHECKS_ARE_FREE,
         },
     ];
@@ -76,11 +76,7 @@ impl Stores for DynamoDbLocal {
 #[expect(clippy::disallowed_methods, reason = "how tests/stores/run.py says where the stores are")]
 async fn with_table(variable: &str, made: &OnceCell<()>) -> String {
     let url = std::env::var(variable).unwrap_or_else(|_| panic!("{variable} is not set: run `make test-stores`"));
-    made.get_or_init(|| async {
-        let store = DynamoStore::over(plain_http(), &url, TABLE);
-        store.create_table(&TableDefinition::from_template().unwrap()).await.unwrap();
-    })
-    .await;
+    made.get_or_init(|| async { create_table(&url, TABLE, &TableDefinition::from_template().unwrap()).await }).await;
     url
 }
 
