@@ -22,13 +22,15 @@ fi
 seconds=$1
 shift
 failed=0
-printf '%-14s %12s %8s %8s %8s\n' target executions seconds edges inputs
+TIMEFORMAT=%U
+# On a busy machine the seconds of the clock say little, and those of the processor what was done.
+printf '%-14s %12s %8s %8s %8s %8s\n' target executions seconds cpu edges inputs
 for target in ${*:-$(ls "$corpora")}; do
     found=target/fuzz/$target
     log=$found.log
     mkdir -p "$found"
-    if ! FUZZ_TARGET=$target "$fuzz" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -max_len=4096 \
-        -print_final_stats=1 -artifact_prefix="$found-" "$found" "$corpora/$target" >"$log" 2>&1; then
+    if ! { time FUZZ_TARGET=$target "$fuzz" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -max_len=4096 \
+        -print_final_stats=1 -artifact_prefix="$found-" "$found" "$corpora/$target" >"$log" 2>&1; } 2>"$found.cpu"; then
         failed=1
         tail -n 40 "$log"
         echo "replay: FUZZ_TARGET=$target target/debug/fuzz <the file named above>"
@@ -36,6 +38,7 @@ for target in ${*:-$(ls "$corpora")}; do
     executions=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log" | tail -n 1)
     took=$(sed -n 's/^Done .* in \([0-9]*\) second.*/\1/p' "$log" | tail -n 1)
     edges=$(sed -n 's/.* cov: \([0-9]*\) .*/\1/p' "$log" | tail -n 1)
-    printf '%-14s %12s %8s %8s %8s\n' "$target" "${executions:-?}" "${took:-?}" "${edges:-?}" "$(ls "$found" | wc -l)"
+    printf '%-14s %12s %8s %8s %8s %8s\n' "$target" "${executions:-?}" "${took:-?}" "$(<"$found.cpu")" "${edges:-?}" \
+        "$(ls "$found" | wc -l)"
 done
 exit "$failed"

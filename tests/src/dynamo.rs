@@ -4,6 +4,7 @@ use std::net::TcpListener;
 
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use dynoxide::Database;
+use rondo_shared::store::StoreError;
 use rondo_shared::store::dynamo::DynamoStore;
 use rondo_shared::store::table::TableDefinition;
 use serde_json::{Value, json};
@@ -33,20 +34,13 @@ impl LocalDynamo {
                 dynoxide::server::serve_on(listener, served).await;
             });
         });
-        let dynamo = Self { url, database };
-        dynamo.store(plain_http()).create_table(&TableDefinition::from_template().unwrap()).await.unwrap();
-        dynamo
+        create_table(&url, TABLE, &TableDefinition::from_template().unwrap()).await;
+        Self { url, database }
     }
 
     /// Adds a table of another schema than the store's, and returns its name.
     pub async fn with_other_keys(&self) -> &'static str {
-        const OTHER: &str = "other-keys";
-        let mut definition = TableDefinition::from_template().unwrap();
-        for (key, attribute) in definition.keys.iter_mut().zip(["hash", "range"]) {
-            attribute.clone_into(&mut key.attribute);
-        }
-        DynamoStore::over(plain_http(), &self.url, OTHER).create_table(&definition).await.unwrap();
-        OTHER
+        with_other_keys(&self.url).await
     }
 
     /// A store on the table, over the given HTTP client.
@@ -90,6 +84,26 @@ impl LocalDynamo {
             let request = json!({"TableName": TABLE, "Item": item});
             self.database.put_item(serde_json::from_value(request).unwrap()).unwrap();
         }
+    }
+}
+
+/// Adds a table of another schema than the store's to whatever answers there, and returns its name.
+pub async fn with_other_keys(url: &str) -> &'static str {
+    const OTHER: &str = "other-keys";
+    let mut definition = TableDefinition::from_template().unwrap();
+    for (key, attribute) in definition.keys.iter_mut().zip(["hash", "range"]) {
+        attribute.clone_into(&mut key.attribute);
+    }
+    create_table(url, OTHER, &definition).await;
+    OTHER
+}
+
+/// Creates a table in whatever answers there. A store that has only just started may take longer than a call has, on a slow
+/// machine: what it has made by then is no error.
+pub async fn create_table(url: &str, table: &str, definition: &TableDefinition) {
+    let store = DynamoStore::over(plain_http(), url, table);
+    while let Err(error) = store.create_table(definition).await {
+        assert!(matches!(error, StoreError::TimedOut(_)), "{error}");
     }
 }
 

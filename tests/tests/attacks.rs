@@ -4,6 +4,8 @@
 
 #[path = "attacks/claims.rs"]
 mod claims;
+#[path = "attacks/encodings.rs"]
+mod encodings;
 #[path = "attacks/keys.rs"]
 mod keys;
 #[path = "attacks/signatures.rs"]

@@ -4,7 +4,8 @@
 //!
 //! Promised: over any interval of the requests' own instants no more are let in than the burst and what comes back in that
 //! time; and nobody is refused unless a burst of charges stands against it, those counted twice for a lost answer among
-//! them, or a charge of a request that was begun later and was faster. As in the model of families, TTL's slack is taken to outlast every request under way.
+//! them, or a charge of a request that was begun later and was faster. As in the model of families, TTL's slack
+//! (`gcra::EXPIRY_SLACK`) is taken to outlast every request under way; a mutation shows what becomes of the promise without it.
 //!
 //! A request whose charge fails long after it read the clock finds a `tat` that no request of its own instant can have
 //! left, and would take it for a wrong clock's. So it is judged by the clock of then, as `Admission` has it; a mutation
@@ -41,6 +42,8 @@ enum Mutation {
     BusyRestarts,
     /// The bucket may be deleted as soon as it was charged.
     TtlTooEarly,
+    /// The bucket may be deleted as soon as it is full, whatever is under way.
+    TtlWithoutSlack,
     /// One charge counts for two.
     ChargesTwice,
     /// A charge that failed is judged by the instant at which its request was begun, however long ago.
@@ -166,7 +169,8 @@ impl Bucket {
 
     fn stand(&self, state: &mut State, tat: i64, request: Request) {
         state.tat = Some(tat);
-        let secs = gcra::expires_at_secs(self.allowance, at(request.now));
+        // Without the slack, which is told in `actions` by what it is for.
+        let secs = gcra::expires_at_secs(self.allowance, at(request.now)) - gcra::EXPIRY_SLACK.as_secs() as i64;
         state.expires_at = if self.is(Mutation::TtlTooEarly) { request.now } else { secs };
         insert(&mut state.charged, request.now);
     }
@@ -254,8 +258,10 @@ impl Model for Bucket {
         if state.late.is_some() {
             steps.push(Step::LandLate);
         }
+        // For as long as a request that was begun before the bucket was full can be under way, the slack keeps it.
         let under_way = state.waiting.iter().chain(&state.late).any(|request| request.now < state.expires_at);
-        let may_go = state.clock >= state.expires_at && (!under_way || self.is(Mutation::TtlTooEarly));
+        let no_slack = self.is(Mutation::TtlTooEarly) || self.is(Mutation::TtlWithoutSlack);
+        let may_go = state.clock >= state.expires_at && (!under_way || no_slack);
         if state.tat.is_some() && may_go {
             steps.push(Step::Expire);
         }
@@ -354,13 +360,14 @@ fn every_mutation_of_the_bucket_is_caught() {
         (Mutation::OneMore, NEVER_MORE, 6),
         (Mutation::BusyRestarts, NEVER_MORE, 6),
         (Mutation::TtlTooEarly, NEVER_MORE, 7),
+        (Mutation::TtlWithoutSlack, NEVER_MORE, 9),
         (Mutation::ChargesTwice, NEVER_LESS, 4),
         (Mutation::JudgedByItsBeginning, NEVER_MORE, 10),
     ];
     println!("mutation | property | steps");
     let mut missed = Vec::new();
     for (mutation, promise, length) in mutants {
-        let swift = mutation != Mutation::JudgedByItsBeginning;
+        let swift = !matches!(mutation, Mutation::JudgedByItsBeginning | Mutation::TtlWithoutSlack);
         let bucket = Bucket { mutation: Some(mutation), swift, ..Bucket::new(2, 5, 3, false) };
         let found = counterexample(&bucket).map(|(promise, steps)| (promise, steps.len()));
         println!("{mutation:?} | {} | {}", found.map_or("none", |f| f.0), found.map_or(0, |f| f.1));

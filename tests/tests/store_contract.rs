@@ -14,7 +14,7 @@ use rondo_shared::moment::{Moment, Timestamp};
 use rondo_shared::store::dynamo::DynamoStore;
 use rondo_shared::store::item::{AccountStatus, Generation, Opening, SessionEntry, UserProfile};
 use rondo_shared::store::{Item, Key, Meter, Put, Query, Store};
-use rondo_tests::dynamo::plain_http;
+use rondo_tests::dynamo::{TABLE, plain_http};
 use rondo_tests::{Faults, LocalDynamo, T0, secs};
 use serde_json::json;
 use tokio::sync::Barrier;
@@ -43,7 +43,13 @@ pub trait Stores {
     /// A client of its own.
     fn store(&self) -> Self::Store;
     /// A client whose calls meet faults on their way.
-    fn store_with_faults(&self) -> (Faults, Self::Store);
+    fn store_with_faults(&self) -> (Faults, Self::Store) {
+        self.store_with_faults_on(TABLE)
+    }
+    /// The same of another table, which need not stand.
+    fn store_with_faults_on(&self, table: &str) -> (Faults, Self::Store);
+    /// Makes a table with other keys beside the one that is meant, and tells its name.
+    fn with_other_keys(&self) -> impl Future<Output = &'static str>;
 }
 
 /// An obligation that a store is known not to keep, where the service does.
@@ -67,10 +73,14 @@ impl Stores for LocalDynamo {
         self.store(plain_http())
     }
 
-    fn store_with_faults(&self) -> (Faults, DynamoStore) {
+    fn store_with_faults_on(&self, table: &str) -> (Faults, DynamoStore) {
         let faults = Faults::default();
-        let store = self.store(faults.http());
+        let store = DynamoStore::over(faults.http(), self.url(), table);
         (faults, store)
+    }
+
+    async fn with_other_keys(&self) -> &'static str {
+        self.with_other_keys().await
     }
 }
 
@@ -121,7 +131,7 @@ macro_rules! contract_suite {
                     a_session_opens_for_an_active_user_only,
                     a_session_opens_in_a_project_that_is_active_or_has_no_item,
                     nothing_is_opened_where_an_item_stands_already,
-                    of_16_racing_opens_of_one_family_one_is_stored,
+                    of_64_racing_opens_of_one_family_one_is_stored,
                     a_suspension_that_races_opens_leaves_no_session_behind_it,
                     a_projects_removal_that_races_opens_leaves_no_session_behind_it;
                 failures:
@@ -129,6 +139,7 @@ macro_rules! contract_suite {
                     throttling_is_told_from_an_outage,
                     a_conflict_with_a_transaction_is_contention,
                     a_transaction_cancelled_for_another_reason_is_an_error_of_that_kind,
+                    a_table_that_is_not_there_or_has_other_keys_is_told_from_what_passes,
                     a_write_that_was_applied_without_an_answer_is_an_error,
                     a_call_that_is_not_answered_in_time_is_an_error,
                     a_call_ends_when_its_meters_time_is_up_and_none_is_sent_afterwards,

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use rondo_shared::moment::Timestamp;
 use rondo_shared::store::item::{Cause, Generation, Item, ReissueNote, Seal};
 use rondo_shared::store::{Key, StoreError, keys};
 use serde_json::{Value, json};
@@ -30,6 +31,9 @@ pub enum Unreadable {
     /// The item does not have the form that its key promises.
     #[error(transparent)]
     Item(#[from] StoreError),
+    /// A time of the item is before 1970 or after the year 9999, so that no event can tell it.
+    #[error("a time of the item is none that can be told")]
+    Time,
     /// The first generation does not say whose session it is.
     #[error("generation 0 does not say whose session it is")]
     NoOpening,
@@ -67,18 +71,23 @@ impl<'a> Record<'a> {
         if key.sk == keys::SEAL {
             let (item, session) = self.item(key)?;
             let seal = Seal::from_item(&item)?;
+            tellable(seal.sealed_at)?;
             let mut events = vec![Event::ended(&session, &seal)];
             events.extend((seal.cause == Cause::Reuse).then(|| Event::reuse(&session, &seal)));
             return Ok(events);
         }
         if key.sk.starts_with(keys::REISSUE_PREFIX) {
             let (item, session) = self.item(key)?;
-            return Ok(vec![Event::reissued(&session, &ReissueNote::from_item(&item)?)]);
+            let note = ReissueNote::from_item(&item)?;
+            tellable(note.reissued_at)?;
+            return Ok(vec![Event::reissued(&session, &note)]);
         }
         if key.sk == keys::generation(0) {
             let (item, session) = self.item(key)?;
             let first = Generation::from_item(&item)?;
             let opening = first.opening.as_ref().ok_or(Unreadable::NoOpening)?;
+            tellable(first.minted_at)?;
+            tellable(opening.session_expires_at)?;
             return Ok(vec![Event::opened(&session, &first, opening)]);
         }
         Ok(Vec::new())
@@ -122,6 +131,12 @@ impl<'a> Record<'a> {
             session,
         ))
     }
+}
+
+/// Whether ISO 8601 writes it with a year of four digits, as the schemas have it.
+fn tellable(at: Timestamp) -> Result<(), Unreadable> {
+    const LAST: Timestamp = Timestamp::from_millis(253_402_300_799_999);
+    if (Timestamp::from_millis(0)..=LAST).contains(&at) { Ok(()) } else { Err(Unreadable::Time) }
 }
 
 /// Adds an attribute as DynamoDB spells it. Kinds that no item of a family has are left out.

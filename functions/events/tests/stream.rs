@@ -221,6 +221,10 @@ async fn a_record_that_cannot_be_read_is_told_as_such_and_holds_up_no_other() {
         spoiled(|record| record["eventName"] = "UPSERT".into()),
         spoiled(|record| drop(record.as_object_mut().unwrap().remove("eventName"))),
         json!("not a record at all"),
+        // Times that no event can tell: of before 1970, and of after the year 9999.
+        spoiled(|record| record["dynamodb"]["NewImage"]["sealed_at"]["N"] = "-1".into()),
+        spoiled(|record| record["dynamodb"]["NewImage"]["sealed_at"]["N"] = "253402300800000".into()),
+        spoiled(|record| record["dynamodb"]["NewImage"]["sealed_at"]["N"] = i64::MAX.to_string().into()),
     ];
     let count = records.len();
     for (n, record) in records.into_iter().enumerate() {

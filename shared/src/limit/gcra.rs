@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::Allowance;
 use crate::moment::Timestamp;
-use crate::store::Charge;
+use crate::store::{Charge, WALK_TIME};
 
 /// What is left in a bucket after a request was let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,10 +127,18 @@ fn limited(allowance: Allowance, tat: Timestamp, now: Timestamp) -> Limited {
     Limited { limit: allowance.burst(), full_at: tat, retry_at, now }
 }
 
-/// When the bucket's item may be deleted: no `tat` that this request can leave lies later.
+/// How long a bucket stands after it is full again. A charge may reach the store as much as [`WALK_TIME`] after its request
+/// read the clock, and that clock may be behind the one by which TTL deletes: where the bucket was gone by then, an idle
+/// charge of before it was full would find nothing in its way. A minute is fifteen times the first, and leaves the clocks
+/// to differ by all the rest.
+pub const EXPIRY_SLACK: Duration = Duration::from_mins(1);
+const _: () = assert!(EXPIRY_SLACK.as_millis() > WALK_TIME.as_millis() + CLOCK_TOLERANCE.as_millis());
+
+/// When the bucket's item may be deleted: no `tat` that this request can leave lies later, nor does any charge of a request
+/// begun before that.
 #[must_use]
 pub fn expires_at_secs(allowance: Allowance, now: Timestamp) -> i64 {
-    now.plus(millis(allowance.full_millis())).secs_rounded_up()
+    now.plus(millis(allowance.full_millis())).plus(EXPIRY_SLACK).secs_rounded_up()
 }
 
 #[cfg(test)]
@@ -193,7 +201,9 @@ mod tests {
                 now += gap;
                 if let Ok((next, balance)) = take(allowance, tat, at(now)) {
                     prop_assert!(balance.remaining < balance.limit);
-                    prop_assert!(next.secs_rounded_up() <= expires_at_secs(allowance, at(now)));
+                    // Whoever read the clock before the bucket was full has charged it, or been given up, by then.
+                    let last_charge = next.plus(WALK_TIME).plus(CLOCK_TOLERANCE);
+                    prop_assert!(last_charge.secs_rounded_up() < expires_at_secs(allowance, at(now)));
                     tat = Some(next);
                     admitted.push(now);
                 }

@@ -18,6 +18,10 @@ pub fn run(data: &[u8]) {
     named(replyke_refresh::configure(reader()).map(drop));
     named(sessions::configure(reader()).map(drop));
     named(jwks::configure(reader()).map(drop));
+    named(key_rotation::configure(reader()).map(drop));
+    let mut of_events = reader();
+    let settings = events::Settings::read(&mut of_events);
+    named(of_events.finish().map(|()| assert!(!settings.bus.is_empty())));
     match elastic_refresh::configure(reader()) {
         Ok(_) | Err(elastic_refresh::BootError::NotConfigured(_)) => {}
         Err(error) => assert!(error.to_string().contains(" must "), "{error}"),

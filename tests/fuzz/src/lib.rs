@@ -10,18 +10,20 @@ pub mod functions;
 pub mod keyring;
 pub mod message;
 pub mod ring;
+pub mod stream;
 pub mod token;
 
 /// A target: any bytes go in.
 pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is that of its folder in `tests/fuzz/corpus/`.
-pub const TARGETS: [(&str, Target); 11] = [
+pub const TARGETS: [(&str, Target); 12] = [
     ("configuration", configuration::run),
     ("cookies", cookies::run),
     ("dreadnode", functions::dreadnode::run),
     ("elastic", functions::elastic::run),
     ("event", event::run),
+    ("events", stream::run),
     ("jwks", functions::jwks::run),
     ("keyring", keyring::run),
     ("replyke", functions::replyke::run),

@@ -220,12 +220,12 @@ impl Stage {
         Answer { status: response.status().as_u16(), line, response }
     }
 
-    /// Signs any two texts as header and claims with the key that the product's own tokens are signed with.
-    pub fn made(&self, tenant: &str, header: &str, claims: &str) -> String {
+    /// Signs any bytes as header and claims with the key that the product's own tokens are signed with.
+    pub fn made(&self, tenant: &str, header: impl AsRef<[u8]>, claims: impl AsRef<[u8]>) -> String {
         let kind = if form_of(tenant) == TokenForm::Combined { "signing" } else { "mac" };
         let product = tenant.split(':').next().unwrap();
         let (key, algorithm) = signing_half(&self.ring["products"][product][kind][0]["jwk"]);
-        let signed = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part)).join(".");
+        let signed = [header.as_ref(), claims.as_ref()].map(|part| URL_SAFE_NO_PAD.encode(part)).join(".");
         let signature = jsonwebtoken::crypto::sign(signed.as_bytes(), &key, algorithm).unwrap();
         format!("{signed}.{signature}")
     }

@@ -1,6 +1,7 @@
 //! Obligations 8, 9 and 12: an unknown outcome is an error, contention and throttling are errors of their own, and a call
 //! ends when its meter's time is up.
 
+use std::future::Future;
 use std::mem::discriminant;
 use std::time::Duration;
 
@@ -9,6 +10,8 @@ use rondo_shared::store::item::{AccountStatus, TAT};
 use rondo_shared::store::{Charge, Charged, Checks, Item, Key, Meter, Opened, Put, Store, StoreError, Value};
 use rondo_tests::world::moment;
 use rondo_tests::{Fault, Faults, Gate, T0, secs};
+use tokio::runtime::Builder;
+use tokio::task::spawn_blocking;
 
 use crate::{
     Stores, all_of, fresh_family, fresh_key, fresh_subject, item_of, profile_key, put, put_user, session_items,
@@ -37,17 +40,17 @@ impl Place {
     }
 
     async fn call<S: Store>(&self, operation: &str, store: &S) -> Result<(), StoreError> {
-        self.call_metered(operation, store, Meter::default()).await
+        self.call_metered(operation, store, &Meter::default()).await
     }
 
-    async fn call_metered<S: Store>(&self, operation: &str, store: &S, meter: Meter) -> Result<(), StoreError> {
+    async fn call_metered<S: Store>(&self, operation: &str, store: &S, meter: &Meter) -> Result<(), StoreError> {
         match operation {
-            "PutItem" => store.put_if_absent(&self.item(), &meter).await.map(drop),
-            "UpdateItem" => store.charge(&self.key, CHARGE, T0.secs(), &meter).await.map(drop),
-            "TransactWriteItems" => store.open(Checks::active(&self.check), &[self.item()], &meter).await.map(drop),
-            "Query" => store.query(&all_of(&self.key.pk), &meter).await.map(drop),
-            "GetItem" => store.get(&self.key, true, &meter).await.map(drop),
-            "replace" => store.replace(&self.item(), &meter).await,
+            "PutItem" => store.put_if_absent(&self.item(), meter).await.map(drop),
+            "UpdateItem" => store.charge(&self.key, CHARGE, T0.secs(), meter).await.map(drop),
+            "TransactWriteItems" => store.open(Checks::active(&self.check), &[self.item()], meter).await.map(drop),
+            "Query" => store.query(&all_of(&self.key.pk), meter).await.map(drop),
+            "GetItem" => store.get(&self.key, true, meter).await.map(drop),
+            "replace" => store.replace(&self.item(), meter).await,
             other => panic!("{other} is no operation"),
         }
     }
@@ -118,20 +121,32 @@ pub async fn a_call_that_is_not_answered_in_time_is_an_error(stores: &impl Store
     }
 }
 
+/// By a clock that runs ahead only while everybody waits for it, so that no machine is too slow for this.
 pub async fn a_call_ends_when_its_meters_time_is_up_and_none_is_sent_afterwards(stores: &impl Stores) {
     let clean = stores.store();
     for operation in OPERATIONS {
         // The time is shorter than that of one attempt; or there is none left.
-        for (millis, attempts) in [(20, 1), (0, 0)] {
+        for (time, attempts) in [(Duration::from_millis(20), 1), (Duration::ZERO, 0)] {
             let (faults, store) = stores.store_with_faults();
             let place = Place::fresh(&clean).await;
             faults.queue_for_all_attempts(name_on_the_wire(operation), &Fault::Hung);
-            let meter = Meter::within(Duration::from_millis(millis));
-            let error = place.call_metered(operation, &store, meter).await.expect_err(operation);
+            let (error, took) = by_a_paused_clock(async move {
+                let meter = Meter::within(time);
+                let error = place.call_metered(operation, &store, &meter).await.expect_err(operation);
+                (error, meter.elapsed())
+            })
+            .await;
             assert!(matches!(error, StoreError::TimedOut(_)), "{operation}: {error}");
-            assert_eq!(faults.take_attempts().len(), attempts, "{operation} within {millis} ms");
+            assert_eq!(faults.take_attempts().len(), attempts, "{operation} within {time:?}");
+            assert!(took <= time + Duration::from_millis(1), "{operation} within {time:?}: {took:?}");
         }
     }
+}
+
+/// A runtime of its own, since this clock stands still only where there is one thread.
+async fn by_a_paused_clock<T: Send + 'static>(call: impl Future<Output = T> + Send + 'static) -> T {
+    let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    spawn_blocking(move || runtime.block_on(call)).await.unwrap()
 }
 
 pub async fn a_put_whose_first_answer_is_lost_finds_itself_standing(stores: &impl Stores) {
@@ -234,5 +249,18 @@ pub async fn a_transaction_cancelled_for_another_reason_is_an_error_of_that_kind
         let error = place.call("TransactWriteItems", &store).await.unwrap_err();
         assert_eq!(discriminant(&error), discriminant(&expected), "{reason}: {error}");
         assert_eq!(standing(&clean, &place.key).await, None);
+    }
+}
+
+/// Mistakes of ours, as a deployment makes them. A retry does not help, and none is made.
+pub async fn a_table_that_is_not_there_or_has_other_keys_is_told_from_what_passes(stores: &impl Stores) {
+    for table in ["not-there", stores.with_other_keys().await] {
+        let (faults, store) = stores.store_with_faults_on(table);
+        let place = Place { key: fresh_key(), check: profile_key(&fresh_subject()) };
+        for operation in OPERATIONS {
+            let error = place.call(operation, &store).await.expect_err(operation);
+            assert!(matches!(error, StoreError::Misconfigured(_)), "{operation} on {table}: {error}");
+            assert_eq!(faults.take_attempts(), [name_on_the_wire(operation)], "{operation} on {table}");
+        }
     }
 }

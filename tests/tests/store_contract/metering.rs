@@ -7,7 +7,8 @@ use rondo_shared::moment::{Nonce, Timestamp};
 use rondo_shared::rotation::family::{client_hash, newest_two};
 use rondo_shared::session::LABEL_MAX_CHARS;
 use rondo_shared::store::item::{
-    ACTIVE, AccountStatus, Cause, Evidence, Generation, Opening, ReissueNote, STATUS, Seal, SessionEntry, UserProfile,
+    ACTIVE, AccountStatus, Cause, Evidence, Generation, Opening, OpeningReceipt, ReissueNote, STATUS, Seal,
+    SessionEntry, UserProfile,
 };
 use rondo_shared::store::{Charge, Charged, Checks, Item, Key, Meter, Opened, Put, Store, Usage, keys};
 use rondo_tests::world::moment;
@@ -159,8 +160,8 @@ pub async fn racing_calls_on_one_meter_are_all_counted(stores: &impl Stores) {
     assert_eq!(meter.usage(), cost(64, 16.0, 32.0));
 }
 
-/// Everything that stands in a family, and its session's entry, at the extremes of each field.
-fn widest_items(family: FamilyId) -> [Item; 5] {
+/// Everything that stands in a family, its session's entry and the receipt of its opening, at the extremes of each field.
+fn widest_items(family: FamilyId) -> [Item; 6] {
     let end_of_time = Timestamp::from_secs(253_402_300_799);
     let client = Client::new(Some("2001:db80:ffff:ffff:ffff:ffff:ffff:ffff".parse().unwrap()), &"u".repeat(500));
     let tenant = Tenant::new("t".repeat(TENANT_MAX_BYTES)).unwrap();
@@ -199,12 +200,17 @@ fn widest_items(family: FamilyId) -> [Item; 5] {
     let hash = client_hash(&client);
     let note = ReissueNote { generation: u32::MAX, reissued_at: end_of_time, client, request_id };
     let entry = SessionEntry { family, opened_at: end_of_time, session_expires_at: end_of_time, label };
+    let receipt = OpeningReceipt { family, opened_at: end_of_time };
+    // By a digest, as every client token is: none is wider than another.
+    let receipt_key =
+        Key { pk: keys::user(&tenant, &subject), sk: keys::receipt(&keys::digest(&[&family.to_string()])) };
     [
         generation.to_item(&tenant, family, i64::MAX),
         first.to_item(&tenant, family, i64::MAX),
         seal.to_item(&tenant, family, i64::MAX),
         note.to_item(&tenant, family, &hash, i64::MAX),
         entry.to_item(&tenant, &subject, i64::MAX),
+        receipt.to_item(receipt_key, i64::MAX),
     ]
 }
 
@@ -217,7 +223,7 @@ pub async fn the_widest_items_of_a_family_cost_one_unit(stores: &impl Stores) {
         assert!(item.size_bytes() < 1024, "{}: {} bytes", item.key.sk, item.size_bytes());
     }
 
-    let [_, first, _, _, entry] = widest_items(fresh_family());
+    let [_, first, _, _, entry, _] = widest_items(fresh_family());
     let subject = fresh_subject();
     put_user(&store, &subject, AccountStatus::Active).await;
     let (check, meter) = (UserProfile::key(&tenant(), &subject), Meter::default());

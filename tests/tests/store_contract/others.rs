@@ -3,7 +3,7 @@
 use rondo_shared::store::dynamo::DynamoStore;
 use rondo_shared::store::table::TableDefinition;
 use rondo_tests::Faults;
-use rondo_tests::dynamo::{TABLE, plain_http};
+use rondo_tests::dynamo::{TABLE, create_table, plain_http, with_other_keys};
 use tokio::sync::OnceCell;
 
 use crate::{Difference, Stores};
@@ -29,8 +29,12 @@ impl Stores for Ministack {
         DynamoStore::over(plain_http(), &self.0, TABLE)
     }
 
-    fn store_with_faults(&self) -> (Faults, DynamoStore) {
-        with_faults(&self.0)
+    fn store_with_faults_on(&self, table: &str) -> (Faults, DynamoStore) {
+        with_faults(&self.0, table)
+    }
+
+    async fn with_other_keys(&self) -> &'static str {
+        with_other_keys(&self.0).await
     }
 }
 
@@ -59,8 +63,12 @@ impl Stores for DynamoDbLocal {
         DynamoStore::over(plain_http(), &self.0, TABLE)
     }
 
-    fn store_with_faults(&self) -> (Faults, DynamoStore) {
-        with_faults(&self.0)
+    fn store_with_faults_on(&self, table: &str) -> (Faults, DynamoStore) {
+        with_faults(&self.0, table)
+    }
+
+    async fn with_other_keys(&self) -> &'static str {
+        with_other_keys(&self.0).await
     }
 }
 
@@ -68,16 +76,12 @@ impl Stores for DynamoDbLocal {
 #[expect(clippy::disallowed_methods, reason = "how tests/stores/run.py says where the stores are")]
 async fn with_table(variable: &str, made: &OnceCell<()>) -> String {
     let url = std::env::var(variable).unwrap_or_else(|_| panic!("{variable} is not set: run `make test-stores`"));
-    made.get_or_init(|| async {
-        let store = DynamoStore::over(plain_http(), &url, TABLE);
-        store.create_table(&TableDefinition::from_template().unwrap()).await.unwrap();
-    })
-    .await;
+    made.get_or_init(|| async { create_table(&url, TABLE, &TableDefinition::from_template().unwrap()).await }).await;
     url
 }
 
-fn with_faults(url: &str) -> (Faults, DynamoStore) {
+fn with_faults(url: &str, table: &str) -> (Faults, DynamoStore) {
     let faults = Faults::default();
-    let store = DynamoStore::over(faults.http(), url, TABLE);
+    let store = DynamoStore::over(faults.http(), url, table);
     (faults, store)
 }

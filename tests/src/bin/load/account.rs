@@ -123,16 +123,45 @@ pub async fn judge(accounts: &[Account], store: &DynamoStore, span: Duration) ->
     kept
 }
 
+/// Fewer readings than this tell nothing of a third of the time.
+const READINGS_MIN: usize = 5;
+
 /// Prints the memory of one instance over time, and whether the last third is where the middle one was: growth of a tenth, or
-/// of 4 MB, is taken for noise.
+/// of 4 MB, is taken for noise. Of each third the middle reading counts: what piles up while the store is paused, or while
+/// the machine has no time for us, is a peak, and what leaks stays.
 pub fn is_flat(product: Product, resident: &[u64]) -> bool {
     let third = resident.len() / 3;
-    if third == 0 {
-        println!("{}: this machine does not tell memory", product.name());
+    if third < READINGS_MIN {
+        println!("{}: {} readings of memory are too few to tell", product.name(), resident.len());
         return true;
     }
-    let most = |of: &[u64]| of.iter().copied().max().unwrap_or_default();
-    let [first, middle, last] = [&resident[..third], &resident[third..2 * third], &resident[2 * third..]].map(most);
+    let [first, middle, last] = [&resident[..third], &resident[third..2 * third], &resident[2 * third..]].map(median);
     println!("{}: memory of the instance that is spared, in kB, thirds: {first}, {middle}, {last}", product.name());
     last <= middle + (middle / 10).max(4_096)
+}
+
+fn median(readings: &[u64]) -> u64 {
+    let mut readings = readings.to_vec();
+    readings.sort_unstable();
+    readings[readings.len() / 2]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leak_is_found_and_a_peak_is_none() {
+        let flat = |resident: &[u64]| is_flat(Product::Uniqos, resident);
+        let steady = vec![30_000; 40];
+        assert!(flat(&steady));
+        let mut peak = steady.clone();
+        peak[32..37].fill(60_000);
+        assert!(flat(&peak), "the store was paused for a third of the last third");
+        let leaking: Vec<u64> = (0..40).map(|second| 30_000 + 400 * second).collect();
+        assert!(!flat(&leaking));
+        let mut grown = steady;
+        grown[27..].fill(34_200);
+        assert!(!flat(&grown));
+    }
 }

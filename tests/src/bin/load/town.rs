@@ -10,6 +10,7 @@ use rondo_tests::dynamo::{TABLE, plain_http};
 use rondo_tests::products::{Function, PRODUCTS, Product};
 use tokio::sync::{Mutex, RwLock, watch};
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 
 use crate::account::{is_flat, judge};
 use crate::client::Honest;
@@ -105,6 +106,8 @@ async fn misfortune(
     begun: Instant,
 ) -> (String, Vec<Vec<u64>>) {
     let mut ticks = tokio::time::interval(Duration::from_secs(1));
+    // Where starting a process took long, what was due meanwhile is not made up for all at once: a pause is to last.
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut killed, mut paused, mut store_killed) = (0, 0, 0);
     let mut resident = vec![Vec::new(); PRODUCTS.len()];
     for second in 0_u64.. {
