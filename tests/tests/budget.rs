@@ -64,9 +64,9 @@ async fn every_outcome_costs_what_the_readme_says() {
     let far = world.refresh(&opened, secs(205)).await;
     assert_eq!(far.line.outcome, "reissued");
     cost("a reissue from four or more generations behind", far.line.usage, usage(4, 2.0, 2.0));
-    let is_successor = |item: &&serde_json::Value| {
-        item["sk"]["S"] == "GEN#0000000001" && item["minted_at"]["N"] == secs(200).millis().to_string()
-    };
+    let put_at = secs(200).millis().to_string();
+    let is_successor =
+        |item: &&serde_json::Value| item["sk"]["S"] == "GEN#0000000001" && item["minted_at"]["N"] == *put_at;
     world.dynamo.delete(&world.dynamo.items("FAMILY#").iter().filter(is_successor).cloned().collect::<Vec<_>>());
     let broken = world.refresh(&opened, secs(230)).await;
     assert_eq!(broken.line.cause, Some("unknown_generation"));

@@ -219,25 +219,24 @@ fn is_forgiven(facts: &Facts<'_>, policy: &RotationPolicy, now: Timestamp) -> bo
 }
 
 #[cfg(test)]
-mod losses;
-
-#[cfg(test)]
 mod tests {
+    mod losses;
+
     use super::super::policy::Amnesty;
     use super::*;
     use std::time::Duration;
 
-    pub const MINTED_AT: Timestamp = Timestamp::from_millis(1_000_000);
+    const MINTED_AT: Timestamp = Timestamp::from_millis(1_000_000);
 
-    pub fn client(user_agent: &str) -> Client {
+    fn client(user_agent: &str) -> Client {
         Client::new(Some("192.0.2.1".parse().unwrap()), user_agent)
     }
 
-    pub fn gid(number: u32) -> Nonce {
+    fn gid(number: u32) -> Nonce {
         Nonce::from_text(format!("gid-{number}"))
     }
 
-    pub fn generation(number: u32) -> Generation {
+    fn generation(number: u32) -> Generation {
         Generation {
             number,
             gid: gid(number),
@@ -262,7 +261,7 @@ mod tests {
         }
     }
 
-    pub fn policy(grace: Grace) -> RotationPolicy {
+    fn policy(grace: Grace) -> RotationPolicy {
         RotationPolicy { grace, idle: Duration::from_secs(100), absolute: Duration::from_secs(1_000), amnesty: None }
     }
 

@@ -7,7 +7,7 @@ use rondo_shared::identity::Client;
 use rondo_shared::moment::{Nonce, Timestamp};
 use rondo_shared::rotation::family::{EXPIRY_SLACK, generation_expires_at, until_session_ends};
 use rondo_shared::rotation::policy::Amnesty;
-use rondo_shared::rotation::{Decision, Facts, Grace, RotationPolicy, Slot, decide};
+use rondo_shared::rotation::{Decision, Facts, Grace, RotationPolicy, Slot, decide, further_needed};
 use rondo_shared::store::item::{Cause, Generation, Seal};
 
 use super::state::{Gen, Party, Request, Tick, Token};
@@ -23,6 +23,10 @@ pub enum Mutation {
     SealIgnored,
     /// Every token's line counts as unbroken.
     LineIgnored,
+    /// What stands after the slot need not descend from it.
+    LineUncheckedFurtherOn,
+    /// What stands after the slot is not read where the query does not show it.
+    FurtherUnread,
     /// A standing item counts as another's even where it carries this request's attempt nonce.
     NonceIgnored,
     /// A reissue anchors the window anew.
@@ -39,12 +43,30 @@ pub enum Mutation {
     NotesTheSlotsClientAlone,
     /// A reissue is answered though nobody knows whether its note stands.
     AnswersWithoutItsNote,
+    /// A family has one note of a reissue to another client, and the next replays none of their own.
+    NotesOncePerFamily,
+    /// A family that is to be revoked is refused, and no seal put.
+    RefusesWithoutItsSeal,
+    /// A window that closes by use stays open.
+    SuccessorsUseIgnored,
     /// A slot put by a clock that is ahead counts as older than any window.
     NegativeAgeIsOld,
     /// The slack of `expires_at` is less than clocks differ.
     SlackUnderSkew,
     /// A seal expires with the token that brought it about, not with its session.
     SealExpiresWithItsToken,
+}
+
+/// What the two calls of a request returned.
+#[derive(Clone, Copy, Debug)]
+pub struct Told<'a> {
+    pub request: &'a Request,
+    pub by: Party,
+    /// Whether its put won, and what stands there.
+    pub ours: bool,
+    pub slot: Gen,
+    pub sealed: bool,
+    pub newest: &'a [Gen],
 }
 
 /// How decisions are made in one configuration.
@@ -94,6 +116,11 @@ impl Judge {
         }
     }
 
+    /// Whether a retired token is believed only until its successor is used.
+    pub const fn closes_by_use(&self) -> bool {
+        matches!(self.policy.grace, Grace::UntilSuccessorUsed { .. })
+    }
+
     /// How long a token is good, in ticks.
     pub fn idle(&self) -> Tick {
         self.policy.idle.as_secs() as Tick
@@ -135,15 +162,36 @@ impl Judge {
         }
     }
 
-    /// What the shipped `decide` makes of what the two calls returned.
-    pub fn decide(
+    /// The generation that the shipped logic asks for beside what the two calls returned, if it does.
+    pub fn further_needed(&self, told: &Told<'_>) -> Option<u8> {
+        let unchecked = self.mutated(Mutation::LineUncheckedFurtherOn) || self.mutated(Mutation::LineIgnored);
+        let needed = self.with_facts(told, None, |facts, policy| further_needed(facts, policy, at(told.request.now)));
+        needed.filter(|_| !unchecked).map(|number| number as u8)
+    }
+
+    /// What the shipped `decide` makes of what was read, and which generation is live by the shipped logic.
+    pub fn decide(&self, told: &Told<'_>, further: Option<Gen>) -> (Decision, Gen) {
+        self.with_facts(told, further, |facts, policy| {
+            let live = facts.live();
+            let seen = std::iter::once(&told.slot).chain(told.newest);
+            let is_live = |seen: &&Gen| u32::from(seen.number) == live.number && gid(seen.gid) == live.gid;
+            let live = *seen.rev().find(is_live).expect("it was seen");
+            // This one takes the slot for the newest where it forgives, and nowhere else.
+            let newest = told.newest.first().filter(|_| self.mutated(Mutation::AmnestyOfTheUsed));
+            let live = newest.copied().filter(|newest| newest.number > live.number).unwrap_or(live);
+            (decide(facts, policy, at(told.request.now)), live)
+        })
+    }
+
+    /// The shipped types, of what was read and of what a mutant makes of it.
+    fn with_facts<T>(
         &self,
-        request: &Request,
-        by: Party,
-        (ours, slot): (bool, Gen),
-        (sealed, newest): (bool, &[Gen]),
-    ) -> Decision {
-        let (mut slot, mut sealed, mut newest) = (slot, sealed, newest.to_vec());
+        told: &Told<'_>,
+        mut further: Option<Gen>,
+        then: impl FnOnce(&Facts<'_>, &RotationPolicy) -> T,
+    ) -> T {
+        let Told { request, by, ours, mut slot, mut sealed, newest } = *told;
+        let (mut newest, mut policy) = (newest.to_vec(), self.policy);
         let predecessor = Gen { number: request.token.number, gid: request.token.gid, ..slot };
         if self.mutated(Mutation::NoQuery) {
             (sealed, newest) = (false, vec![slot, predecessor]);
@@ -155,6 +203,9 @@ impl Judge {
         if self.mutated(Mutation::SealIgnored) {
             sealed = false;
         }
+        if self.mutated(Mutation::SuccessorsUseIgnored) {
+            policy.grace = Grace::Window(Duration::from_secs(self.window().into()));
+        }
         if self.mutated(Mutation::LineIgnored) {
             slot.parent = Some(request.token.gid);
             newest = match newest.first() {
@@ -163,6 +214,16 @@ impl Judge {
                 }
                 _ => vec![slot, predecessor],
             };
+        }
+        let far = newest.first().is_some_and(|live| live.number > slot.number + 1);
+        if self.mutated(Mutation::LineUncheckedFurtherOn) && far || self.mutated(Mutation::LineIgnored) {
+            let of_the_slot = |after: Gen| Gen { number: slot.number + 1, parent: Some(slot.gid), ..after };
+            for seen in &mut newest {
+                if seen.number == slot.number + 1 {
+                    *seen = of_the_slot(*seen);
+                }
+            }
+            further = further.or(Some(slot)).map(of_the_slot);
         }
         let mut standing = generation(&slot);
         if self.mutated(Mutation::NegativeAgeIsOld) && slot.minted_at > request.now {
@@ -184,11 +245,18 @@ impl Judge {
             request_id: String::new(),
         });
         let newest: Vec<_> = newest.iter().map(generation).collect();
+        let further = further.as_ref().map(generation);
         let gid = gid(request.token.gid);
-        let number = u32::from(request.token.number);
-        let seal = seal.as_ref();
-        let facts = Facts { number, gid: &gid, client: &client, seal, slot: &slot, newest: &newest, further: None };
-        decide(&facts, &self.policy, at(request.now))
+        let facts = Facts {
+            number: u32::from(request.token.number),
+            gid: &gid,
+            client: &client,
+            seal: seal.as_ref(),
+            slot: &slot,
+            newest: &newest,
+            further: further.as_ref(),
+        };
+        then(&facts, &policy)
     }
 }
 

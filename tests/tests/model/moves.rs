@@ -27,6 +27,9 @@ impl World {
                     steps.push(Step::BeginRemembered(seat));
                 }
             }
+            Stage::Asking { put: Putting::Done { .. }, query: Querying::Done { .. } } => {
+                steps.push(Step::ReadFurther(seat))
+            }
             Stage::Asking { put, query } => {
                 if !matches!(put, Putting::Done { .. }) {
                     steps.push(Step::Put(seat));
@@ -97,7 +100,9 @@ impl World {
         if state.damaged.is_none() && (calm || self.damage_under_way) {
             let happens = |damage: &&Damage| match damage {
                 Damage::All | Damage::AllButSeal => true,
-                Damage::RestoredTo(newest) => *newest < state.newest_number() || state.seal.is_some(),
+                Damage::Seal => state.seal.is_some(),
+                Damage::RestoredTo(newest) | Damage::Older(newest) => *newest < state.newest_number(),
+                Damage::Without(number) => *number < state.newest_number(),
             };
             steps.extend(self.damage.iter().filter(happens).map(|damage| Step::Lose(*damage)));
         }

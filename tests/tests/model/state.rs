@@ -197,7 +197,11 @@ pub struct State {
     /// The environment's moves that a refusal of the victim may be owed to.
     pub delayed: bool,
     pub overtaken: bool,
+    /// The successor of what a tab presented was used before that tab was heard, in a window that closes by use.
+    pub outrun: bool,
     pub hostile: bool,
+    /// Whether the thief was ever given a token.
+    pub thief_served: bool,
     pub broken: BTreeSet<Broken>,
 }
 
@@ -234,8 +238,19 @@ impl State {
 
     /// Whether the note that a request would write stands.
     pub fn noted(&self, request: &Request) -> bool {
-        let server = if self.thief.as_ref() == Some(request) { Party::Thief } else { Party::Victim };
+        let server = if self.is_thiefs(request) { Party::Thief } else { Party::Victim };
         self.notes.contains(&(request.token.number + 1, server))
+    }
+
+    /// Whether a request is the thief's.
+    pub fn is_thiefs(&self, request: &Request) -> bool {
+        self.thief.as_ref() == Some(request)
+    }
+
+    /// Whether what was ever retired is still known to be: items were lost from within the family at most, and not the
+    /// memory of its newest, as in an older copy.
+    pub fn remembers_its_retired(&self) -> bool {
+        matches!(self.damaged, None | Some((Damage::Without(_) | Damage::Older(_) | Damage::Seal, _)))
     }
 
     pub fn newest_number(&self) -> u8 {

@@ -3,7 +3,7 @@
 
 use rondo_shared::rotation::Decision;
 
-use super::judge::Mutation;
+use super::judge::{Mutation, Told};
 use super::promises;
 use super::state::{Broken, Gen, No, Party, Putting, Querying, Request, Seat, Stage, State, Tick, Token};
 use super::world::World;
@@ -74,32 +74,53 @@ impl World {
         let Some(mut request) = state.request(seat).cloned() else { return };
         let Stage::Asking { put: had_put, query: had_query } = request.stage.clone() else { return };
         let (put, query) = (put.unwrap_or(had_put), query.unwrap_or(had_query));
-        let (Putting::Done { ours, slot }, Querying::Done { sealed, newest }) = (&put, &query) else {
-            request.stage = Stage::Asking { put, query };
-            return state.set(seat, Some(request));
-        };
-        let live = newest.first().copied().filter(|newest| newest.number > slot.number).unwrap_or(*slot);
-        let slot_alone = self.judge.mutated(Mutation::NoQuery) || self.judge.mutated(Mutation::ReissuesTheSlot);
-        let live = if slot_alone { *slot } else { live };
-        let decision = self.judge.decide(&request, party(seat), (*ours, *slot), (*sealed, newest));
+        request.stage = Stage::Asking { put, query };
+        match told(&request, party(seat)) {
+            Some(told) if self.judge.further_needed(&told).is_none() => self.judged(state, seat, &told, None),
+            // The other call is still to come, or what it asks for is to be read.
+            Some(_) | None => state.set(seat, Some(request)),
+        }
+    }
+
+    /// Reads what the decision needs beside the two calls, and decides.
+    pub fn read_further(&self, state: &mut State, seat: Seat) -> Option<()> {
+        let request = state.request(seat)?.clone();
+        let told = told(&request, party(seat))?;
+        let further = state.generations.get(&self.judge.further_needed(&told)?).copied();
+        let further = further.filter(|_| !self.judge.mutated(Mutation::FurtherUnread));
+        self.judged(state, seat, &told, further);
+        Some(())
+    }
+
+    fn judged(&self, state: &mut State, seat: Seat, told: &Told<'_>, further: Option<Gen>) {
+        let (slot, party, mut request) = (told.slot, told.by, told.request.clone());
+        let (decision, live) = self.judge.decide(told, further);
+        let live = if self.judge.mutated(Mutation::ReissuesTheSlot) { slot } else { live };
         if self.judge.mutated(Mutation::WindowSlides) && matches!(decision, Decision::Reissue { .. }) {
             state.generations.entry(slot.number).and_modify(|standing| standing.minted_at = request.now);
         }
+        let unnoted = self.judge.mutated(Mutation::NotesTheSlotsClientAlone) && slot.by == party
+            || self.judge.mutated(Mutation::NotesOncePerFamily) && !state.notes.is_empty();
         request.stage = match decision {
-            Decision::Rotate => return self.mint(state, seat, request, *slot, false),
-            Decision::Reissue { .. }
-                if self.judge.mutated(Mutation::NotesTheSlotsClientAlone) && slot.by == party(seat) =>
-            {
+            Decision::Rotate => return self.mint(state, seat, request, slot, false),
+            Decision::Reissue { another_client } if !another_client || unnoted => {
                 return self.mint(state, seat, request, live, true);
             }
-            Decision::Reissue { another_client: false } => return self.mint(state, seat, request, live, true),
-            Decision::Reissue { another_client: true } => Stage::Noting { live },
+            Decision::Reissue { .. } => Stage::Noting { live },
             Decision::Refuse(refusal) => {
                 let why = refusal.into();
                 state.remembered |= self.memory && why == No::Sealed;
                 Stage::Refused { why }
             }
-            Decision::Revoke(revocation) => Stage::Sealing { why: revocation.into() },
+            Decision::Revoke(revocation) => {
+                let used = state.retired_by.contains_key(&(slot.number + 1));
+                state.outrun |= used && seat != Seat::Thief && self.judge.closes_by_use();
+                let why = revocation.into();
+                match self.judge.mutated(Mutation::RefusesWithoutItsSeal) {
+                    true => Stage::Refused { why },
+                    false => Stage::Sealing { why },
+                }
+            }
         };
         state.set(seat, Some(request));
     }
@@ -117,16 +138,19 @@ impl World {
                 Broken::MintedPastWindow,
                 anothers.is_some_and(|f| {
                     let forgiven = self.judge.forgives(f.minted_at) && live.number == slot;
-                    !forgiven && request.begun.saturating_sub(f.begun) >= self.judge.window() + self.allowance
+                    let used = self.judge.closes_by_use() && request.newest_then > slot;
+                    let late = request.begun.saturating_sub(f.begun) >= self.judge.window() + self.allowance;
+                    !forgiven && (used || late)
                 }),
             ),
             (Broken::MintedStale, token.number < request.newest_then),
             (Broken::Reopened, reopens),
             (Broken::ReplayUnreported, served_another && !state.notes.contains(&(slot, server))),
-            (Broken::CollisionUnreported, live.by != server && state.notes.is_empty()),
+            (Broken::CollisionUnreported, live.by != server && !state.notes.contains(&(slot, server))),
         ];
         state.broken.extend(breaks.into_iter().filter(|(_, broken)| *broken).map(|(promise, _)| promise));
         state.issued.insert(token);
+        state.thief_served |= seat == Seat::Thief;
         request.stage = Stage::Answering { token, reissued };
         // The thief keeps what it is given; it needs no jar.
         state.set(seat, Some(request).filter(|_| seat != Seat::Thief));
@@ -146,6 +170,16 @@ impl World {
             _ => {}
         }
         Some(())
+    }
+}
+
+/// What a request has been told, once both of its calls have returned.
+fn told(request: &Request, by: Party) -> Option<Told<'_>> {
+    match &request.stage {
+        Stage::Asking { put: Putting::Done { ours, slot }, query: Querying::Done { sealed, newest } } => {
+            Some(Told { request, by, ours: *ours, slot: *slot, sealed: *sealed, newest })
+        }
+        _ => None,
     }
 }
 

@@ -16,8 +16,14 @@ pub enum Damage {
     All,
     /// Everything but the seal is deleted.
     AllButSeal,
+    /// The seal alone is deleted.
+    Seal,
     /// The table is as it was when this generation was the newest, and no seal stood.
     RestoredTo(u8),
+    /// This generation is deleted, and not the newest.
+    Without(u8),
+    /// This generation and all before it are deleted, and not the newest.
+    Older(u8),
 }
 
 /// One configuration: who plays, and how far.
@@ -103,6 +109,8 @@ pub enum Step {
     PutLate(Seat),
     LateLands,
     Query(Seat),
+    /// The one generation is read that the decision needs beside what the two calls returned.
+    ReadFurther(Seat),
     Note(Seat),
     /// The note lands, its answer is lost, and the SDK will put it again.
     NoteUnanswered(Seat),
@@ -193,6 +201,7 @@ impl Model for World {
                 let (sealed, newest) = before.newest_two();
                 self.proceed(&mut state, seat, None, Some(Querying::Done { sealed, newest }));
             }
+            Step::ReadFurther(seat) => self.read_further(&mut state, seat)?,
             Step::Note(seat) => {
                 let request = before.request(seat)?.clone();
                 state.notes.insert((request.token.number + 1, party(seat)));
@@ -258,11 +267,14 @@ impl Model for World {
                 match damage {
                     Damage::All => (state.generations, state.seal) = (BTreeMap::new(), None),
                     Damage::AllButSeal => state.generations.clear(),
-                    // That the copy knows of no seal is what no store can tell.
+                    // That there was a seal is what no store can tell.
+                    Damage::Seal => (state.seal, state.seal_acknowledged) = (None, false),
                     Damage::RestoredTo(newest) => {
                         state.generations.retain(|number, _| *number <= newest);
                         (state.seal, state.seal_acknowledged) = (None, false);
                     }
+                    Damage::Without(gone) => drop(state.generations.remove(&gone)),
+                    Damage::Older(gone) => state.generations.retain(|number, _| *number > gone),
                 }
             }
         }
@@ -303,7 +315,9 @@ impl World {
             was_sealed: false,
             delayed: false,
             overtaken: false,
+            outrun: false,
             hostile: false,
+            thief_served: false,
             broken: [].into(),
         }
     }

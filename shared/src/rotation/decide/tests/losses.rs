@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::super::policy::{Grace, RotationPolicy};
-use super::tests::{MINTED_AT, client, generation, gid, policy};
-use super::{Decision, Facts, Slot, decide, further_needed};
+use super::super::{Decision, Facts, Slot, decide, further_needed};
+use super::{MINTED_AT, client, generation, gid, policy};
 use crate::moment::{Nonce, Timestamp};
+use crate::rotation::{Grace, RotationPolicy};
 use crate::store::item::Generation;
 
 /// Generations before anything is lost, at most: one more than are told apart by where the further one is found.
