@@ -100,11 +100,9 @@ async fn a_projects_item_that_cannot_be_read_is_an_error_of_ours_that_drops_no_t
         let world = if rotates { World::rotating().await } else { World::new().await };
         let token = world.open(T0).await;
         let bare = Item::at(Project::key(&replyke_refresh::policy::tenant(PROJECT).unwrap()).unwrap());
-        for malformed in [
-            bare.clone(),
-            bare.clone().text("status", "suspended".to_owned()),
-            bare.clone().number("status", 1),
-        ] {
+        for malformed in
+            [bare.clone(), bare.clone().text("status", "suspended".to_owned()), bare.clone().number("status", 1)]
+        {
             world.store().replace(&malformed, &Meter::default()).await.unwrap();
             let answer = world.by_cookie(&token, secs(1)).await;
             assert_says(&answer, 500, SERVER_ERROR);
