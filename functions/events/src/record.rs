@@ -28,6 +28,9 @@ pub enum Unreadable {
     /// The collection's key is not that of a family.
     #[error("the key is not that of a family")]
     Key,
+    /// The sort key of a note is not made of a generation and a client's digest.
+    #[error("the sort key is not that of a note")]
+    NoteKey,
     /// The item does not have the form that its key promises.
     #[error(transparent)]
     Item(#[from] StoreError),
@@ -80,6 +83,11 @@ impl<'a> Record<'a> {
             let (item, session) = self.item(key)?;
             let note = ReissueNote::from_item(&item)?;
             tellable(note.reissued_at)?;
+            let client = session.sk.rsplit_once('#').map_or("", |(_, client)| client);
+            let is_digest = client.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+            if client.is_empty() || !is_digest || session.sk != keys::reissue(note.generation, client) {
+                return Err(Unreadable::NoteKey);
+            }
             return Ok(vec![Event::reissued(&session, &note)]);
         }
         if key.sk == keys::generation(0) {

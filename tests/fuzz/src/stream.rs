@@ -33,7 +33,7 @@ struct Kept(Mutex<Vec<(Kind, Value)>>);
 impl Bus for Kept {
     async fn publish(&self, events: &[&Event]) -> Vec<Result<(), NotPublished>> {
         self.0.lock().unwrap().extend(events.iter().map(|event| (event.kind(), event.detail().clone())));
-        let taken = |n: usize| if n % 2 == 0 { Ok(()) } else { Err(NotPublished("busy".to_owned())) };
+        let taken = |n: usize| if n.is_multiple_of(2) { Ok(()) } else { Err(NotPublished("busy".to_owned())) };
         (0..events.len()).map(taken).collect()
     }
 }
