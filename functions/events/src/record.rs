@@ -34,7 +34,7 @@ pub enum Unreadable {
     /// The item does not have the form that its key promises.
     #[error(transparent)]
     Item(#[from] StoreError),
-    /// A time of the item is before 1970 or after the year 9999, so that no event can tell it.
+    /// A time of the item is before 1970, or beyond the last that can be written: the end of the year 9999.
     #[error("a time of the item is none that can be told")]
     Time,
     /// The first generation does not say whose session it is.
@@ -141,10 +141,9 @@ impl<'a> Record<'a> {
     }
 }
 
-/// Whether ISO 8601 writes it with a year of four digits, as the schemas have it.
+/// Whether it can be written as the schemas have it, with a year of four digits.
 fn tellable(at: Timestamp) -> Result<(), Unreadable> {
-    const LAST: Timestamp = Timestamp::from_millis(253_402_300_799_999);
-    if (Timestamp::from_millis(0)..=LAST).contains(&at) { Ok(()) } else { Err(Unreadable::Time) }
+    if at < Timestamp::from_millis(0) || at.iso8601().is_empty() { Err(Unreadable::Time) } else { Ok(()) }
 }
 
 /// Adds an attribute as DynamoDB spells it. Kinds that no item of a family has are left out.
