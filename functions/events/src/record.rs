@@ -28,10 +28,13 @@ pub enum Unreadable {
     /// The collection's key is not that of a family.
     #[error("the key is not that of a family")]
     Key,
+    /// The sort key of a note is not made of a generation and a client's digest.
+    #[error("the sort key is not that of a note")]
+    NoteKey,
     /// The item does not have the form that its key promises.
     #[error(transparent)]
     Item(#[from] StoreError),
-    /// A time of the item is before 1970 or after the year 9999, so that no event can tell it.
+    /// A time of the item is before 1970, or beyond the last that can be written: the end of the year 9999.
     #[error("a time of the item is none that can be told")]
     Time,
     /// The first generation does not say whose session it is.
@@ -80,6 +83,11 @@ impl<'a> Record<'a> {
             let (item, session) = self.item(key)?;
             let note = ReissueNote::from_item(&item)?;
             tellable(note.reissued_at)?;
+            let client = session.sk.rsplit_once('#').map_or("", |(_, client)| client);
+            let is_digest = client.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+            if client.is_empty() || !is_digest || session.sk != keys::reissue(note.generation, client) {
+                return Err(Unreadable::NoteKey);
+            }
             return Ok(vec![Event::reissued(&session, &note)]);
         }
         if key.sk == keys::generation(0) {
@@ -133,10 +141,9 @@ impl<'a> Record<'a> {
     }
 }
 
-/// Whether ISO 8601 writes it with a year of four digits, as the schemas have it.
+/// Whether it can be written as the schemas have it, with a year of four digits.
 fn tellable(at: Timestamp) -> Result<(), Unreadable> {
-    const LAST: Timestamp = Timestamp::from_millis(253_402_300_799_999);
-    if (Timestamp::from_millis(0)..=LAST).contains(&at) { Ok(()) } else { Err(Unreadable::Time) }
+    if at < Timestamp::from_millis(0) || at.iso8601().is_empty() { Err(Unreadable::Time) } else { Ok(()) }
 }
 
 /// Adds an attribute as DynamoDB spells it. Kinds that no item of a family has are left out.

@@ -212,6 +212,11 @@ async fn a_record_that_cannot_be_read_is_told_as_such_and_holds_up_no_other() {
         spoil(&mut record);
         record
     };
+    let noted = |sk: &str| {
+        let mut record = captured("insert_reissue_note");
+        record["dynamodb"]["Keys"]["sk"]["S"] = sk.into();
+        record
+    };
     let records = [
         spoiled(|record| record["dynamodb"]["NewImage"]["cause"]["S"] = "hacked".into()),
         spoiled(|record| record["dynamodb"]["NewImage"]["sealed_at"] = json!({"S": "now"})),
@@ -221,10 +226,14 @@ async fn a_record_that_cannot_be_read_is_told_as_such_and_holds_up_no_other() {
         spoiled(|record| record["eventName"] = "UPSERT".into()),
         spoiled(|record| drop(record.as_object_mut().unwrap().remove("eventName"))),
         json!("not a record at all"),
-        // Times that no event can tell: of before 1970, and of after the year 9999.
+        // Times that no event can tell: of before 1970, and of the year 9999's last day, after which there is none.
         spoiled(|record| record["dynamodb"]["NewImage"]["sealed_at"]["N"] = "-1".into()),
-        spoiled(|record| record["dynamodb"]["NewImage"]["sealed_at"]["N"] = "253402300800000".into()),
+        spoiled(|record| record["dynamodb"]["NewImage"]["sealed_at"]["N"] = "253402300400000".into()),
         spoiled(|record| record["dynamodb"]["NewImage"]["sealed_at"]["N"] = i64::MAX.to_string().into()),
+        // A note under a key that no client's digest makes.
+        noted("CLIENT#0000000005#q1w2e3r4t5y6u7i8o9p\u{41d}B"),
+        noted("CLIENT#5#q1w2e3r4t5y6u7i8o9p0aB"),
+        noted("CLIENT#0000000005#"),
     ];
     let count = records.len();
     for (n, record) in records.into_iter().enumerate() {

@@ -15,11 +15,17 @@ async fn no_token_is_unpacked() {
         for (what, packed) in [("DEFLATE", deflated(&claims)), ("zlib", zlib(&claims)), ("gzip", gzip(&claims))] {
             for zip in [json!("DEF"), json!("GZIP"), json!(null)] {
                 let header = changed(target.header(), &json!({"zip": zip})).to_string();
-                tokens.push((format!("{what}, zip: {zip}"), target.stage.made(target.tenant, header, &packed)));
+                tokens.push((
+                    format!("{what}, zip: {zip}"),
+                    target.stage.made_of(target.tenant, header.as_bytes(), &packed),
+                ));
             }
         }
         let packed_header = deflated(&target.header().to_string());
-        tokens.push(("a packed header".to_owned(), target.stage.made(target.tenant, &packed_header, &claims)));
+        tokens.push((
+            "a packed header".to_owned(),
+            target.stage.made_of(target.tenant, &packed_header, claims.as_bytes()),
+        ));
         tokens
     })
     .await;
@@ -56,7 +62,7 @@ async fn no_token_is_good_that_is_not_utf_8() {
     let stage = Stage::new().await;
     on_every_product(&stage, |target| {
         let (header, claims) = (target.header().to_string(), target.claims().to_string());
-        let made = |header: &[u8], claims: &[u8]| target.stage.made(target.tenant, header, claims);
+        let made = |header: &[u8], claims: &[u8]| target.stage.made_of(target.tenant, header, claims);
         let mut tokens = Vec::new();
         let invalid: [(&str, &[u8]); 7] = [
             ("a byte that never is", b"\xff"),

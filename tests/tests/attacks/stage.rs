@@ -220,12 +220,17 @@ impl Stage {
         Answer { status: response.status().as_u16(), line, response }
     }
 
-    /// Signs any bytes as header and claims with the key that the product's own tokens are signed with.
-    pub fn made(&self, tenant: &str, header: impl AsRef<[u8]>, claims: impl AsRef<[u8]>) -> String {
+    /// Signs any two texts as header and claims with the key that the product's own tokens are signed with.
+    pub fn made(&self, tenant: &str, header: &str, claims: &str) -> String {
+        self.made_of(tenant, header.as_bytes(), claims.as_bytes())
+    }
+
+    /// The same of any bytes.
+    pub fn made_of(&self, tenant: &str, header: &[u8], claims: &[u8]) -> String {
         let kind = if form_of(tenant) == TokenForm::Combined { "signing" } else { "mac" };
         let product = tenant.split(':').next().unwrap();
         let (key, algorithm) = signing_half(&self.ring["products"][product][kind][0]["jwk"]);
-        let signed = [header.as_ref(), claims.as_ref()].map(|part| URL_SAFE_NO_PAD.encode(part)).join(".");
+        let signed = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part)).join(".");
         let signature = jsonwebtoken::crypto::sign(signed.as_bytes(), &key, algorithm).unwrap();
         format!("{signed}.{signature}")
     }
