@@ -45,7 +45,7 @@ async fn a_replay_after_the_window_ends_the_family_for_every_token_and_names_bot
 
     let seal = history_of(&world, family).await.seal.unwrap();
     let evidence = seal.evidence.unwrap();
-    assert_eq!((seal.cause, evidence.presented, evidence.live), (Cause::Reuse, 0, 2));
+    assert_eq!((seal.cause, evidence.presented, evidence.live), (Cause::Reuse, Some(0), 2));
     assert_eq!((seal.client.ip().as_str(), seal.client.user_agent()), ("203.0.113.66", "curl/8"));
     assert_eq!((seal.sealed_at, seal.request_id), (secs(180), replayed.line.request_id.to_string()));
 }
