@@ -22,7 +22,7 @@ use rondo_shared::limit::{Admission, AdmitError, Admitted, Balance, LocalBuckets
 use rondo_shared::log::LogLine;
 use rondo_shared::mint::{access_token, mint};
 use rondo_shared::moment::{Moment, Timestamp};
-use rondo_shared::rotation::{ProveError, Proven, RotateError, Rotated, SealedFamilies, prove, rotate};
+use rondo_shared::rotation::{How, ProveError, Proven, RotateError, Rotated, SealedFamilies, prove, rotate};
 use rondo_shared::store::item::ProjectStatus;
 use rondo_shared::store::{Item, Meter, Store, StoreError};
 use rondo_shared::token::{Claims, SigningError};
@@ -96,6 +96,15 @@ impl Session {
         match self {
             Self::Proven(proven) => proven.claims(),
             Self::Rotated(rotated) => rotated.claims(),
+        }
+    }
+
+    /// Whether a retired token was served to another client than the one that went on: what a theft looks like.
+    #[must_use]
+    pub fn another_client(&self) -> bool {
+        match self {
+            Self::Proven(proven) => proven.another_client(),
+            Self::Rotated(rotated) => rotated.how() == How::Reissued { another_client: true },
         }
     }
 }

@@ -146,11 +146,7 @@ pub fn render(
         family: seen.map(|seen| seen.family),
         generation: seen.map(|seen| seen.generation),
         caller: None,
-        another_client: matches!(
-            outcome,
-            Outcome::Walked(Ok(Granted { session: Session::Rotated(rotated), .. }))
-                if rotated.how() == How::Reissued { another_client: true }
-        ),
+        another_client: matches!(outcome, Outcome::Walked(Ok(got)) if got.session.another_client()),
         usage,
     };
     (response, line)

@@ -256,6 +256,18 @@ async fn a_token_in_the_body_never_rotates_whatever_the_deployment_has_turned_on
 }
 
 #[tokio::test]
+async fn a_retired_token_that_another_client_sends_in_the_body_within_the_window_is_served_and_told_in_the_log() {
+    let world = World::rotating().await;
+    let old = world.open(T0).await;
+    world.by_cookie(&old, secs(60)).await.ok();
+    let own = world.by_body(&old, secs(61)).await;
+    assert_eq!((own.status, own.line.outcome, own.line.another_client), (200, "proven", false));
+    let anothers = world.send(from_address(token_event(json!(old)), "203.0.113.66"), secs(62)).await;
+    assert_eq!((anothers.status, anothers.line.outcome, anothers.line.another_client), (200, "proven", true));
+    assert_eq!(world.dynamo.sort_keys("FAMILY#").iter().filter(|sk| sk.starts_with("CLIENT#")).count(), 1);
+}
+
+#[tokio::test]
 async fn a_successor_works_in_the_body_and_its_predecessor_there_is_a_reuse_after_the_window() {
     let world = World::rotating().await;
     let old = world.open(T0).await;

@@ -19,12 +19,14 @@ use crate::token::Claims;
 ///
 /// ```compile_fail,E0451
 /// # fn skip(admitted: rondo_shared::limit::Admitted) {
-/// let proven = rondo_shared::rotation::prove::Proven { admitted }; // the field is private
+/// // the fields are private
+/// let proven = rondo_shared::rotation::prove::Proven { admitted, another_client: false };
 /// # }
 /// ```
 #[derive(Clone, Debug)]
 pub struct Proven {
     admitted: Admitted,
+    another_client: bool,
 }
 
 impl Proven {
@@ -32,6 +34,13 @@ impl Proven {
     #[must_use]
     pub const fn admitted(&self) -> &Admitted {
         &self.admitted
+    }
+
+    /// Whether the token was a retired one of a family that was rotated, believed within its window, and its client is not
+    /// the one that put the successor or the live generation: reported, as in a rotation.
+    #[must_use]
+    pub const fn another_client(&self) -> bool {
+        self.another_client
     }
 
     /// What the presented token said.
@@ -84,7 +93,9 @@ pub async fn prove<S: Store>(
     }
     let live = match newest.first() {
         Some(live) if live.number > claims.generation => live.number,
-        Some(live) if live.number == claims.generation && live.gid == claims.gid => return Ok(Proven { admitted }),
+        Some(live) if live.number == claims.generation && live.gid == claims.gid => {
+            return Ok(Proven { admitted, another_client: false });
+        }
         Some(_) | None => return Err(ProveError::Unknown),
     };
     let decision = match successor(claims, &newest, store, meter).await? {
@@ -109,7 +120,7 @@ pub async fn prove<S: Store>(
             if another_client {
                 note_reissue(&admitted, store, moment, meter).await?;
             }
-            Ok(Proven { admitted })
+            Ok(Proven { admitted, another_client })
         }
         Decision::Refuse(Refusal::Sealed(cause)) => Err(ProveError::Sealed(cause)),
         // Never: nothing was put, so that no slot is ours.

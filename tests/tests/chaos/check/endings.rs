@@ -5,7 +5,7 @@ use rondo_shared::rotation::Grace;
 use rondo_shared::store::item::Cause;
 
 use super::{CONFLICT_MILLIS, Checker, Sealed, explain_failure, window};
-use crate::chaos::play::{Asked, History};
+use crate::chaos::play::{Asked, History, Revoked};
 use crate::chaos::schedule::Who;
 use crate::chaos::wire::At;
 
@@ -21,8 +21,11 @@ impl Checker<'_> {
 
     fn wrong_seal(&self, seal: &Sealed) -> Option<String> {
         let says = |what: &str| Some(what.to_owned());
-        // Whether it is an operator's, its contents have told.
-        let by = self.asked_by(&seal.request_id)?;
+        let Some(by) = self.asked_by(&seal.request_id) else {
+            // That somebody put it, its contents have told.
+            let by = self.history.revoked.iter().find(|revoked| revoked.request_id == seal.request_id)?;
+            return self.wrong_operators_evidence(seal, by);
+        };
         if !matches!(by.outcome, "revoked" | "failed") {
             return Some(format!("a request put the seal, and was answered {}", by.outcome));
         }
@@ -49,13 +52,28 @@ impl Checker<'_> {
         None
     }
 
-    /// The live generation that a seal names is one that the request found: none older than what stood as it began.
+    /// The live generation that a seal names is one that stood: none older than what stood as its request began.
+    fn wrong_live(&self, live: u32, seal: &Sealed, begun: At) -> Option<String> {
+        let put = self.history.writes.iter().any(|write| write.key == format!("GEN#{live:010}") && write.at < seal.put);
+        let newer = |(n, it): (&u32, &super::Generation)| *n > live && it.put < begun && !self.is_gone(*n, begun);
+        let is_wrong = !put || self.generations.iter().any(newer);
+        is_wrong.then(|| format!("the seal says that generation {live} was live, and it was not"))
+    }
+
+    /// An operator's seal names the live generation too, unless none stood or the store did not tell.
+    fn wrong_operators_evidence(&self, seal: &Sealed, by: &Revoked) -> Option<String> {
+        if let Some(live) = seal.live {
+            return self.wrong_live(live, seal, by.begun);
+        }
+        let mut stood = self.generations.iter().filter(|(_, generation)| generation.put < by.begun);
+        let is_known = stood.any(|(n, _)| !self.is_gone(*n, seal.put)) && !explain_failure(&by.attempts, seal.put);
+        is_known.then(|| "an operator's seal does not say what was live".to_owned())
+    }
+
     fn wrong_evidence(&self, seal: &Sealed, by: &Asked) -> Option<String> {
         let Some(live) = seal.live else { return Some("the seal does not say what was live".to_owned()) };
-        let put = self.history.writes.iter().any(|write| write.key == format!("GEN#{live:010}") && write.at < seal.put);
-        let newer = |(n, it): (&u32, &super::Generation)| *n > live && it.put < by.begun && !self.is_gone(*n, by.begun);
-        if !put || self.generations.iter().any(newer) {
-            return Some(format!("the seal says that generation {live} was live, and it was not"));
+        if let Some(wrong) = self.wrong_live(live, seal, by.begun) {
+            return Some(wrong);
         }
         let behind = if live == by.presented.generation + 1 { "recent_predecessor" } else { "stale_lineage" };
         let told = if seal.cause == Cause::Reuse.as_str() { behind } else { seal.cause.as_str() };

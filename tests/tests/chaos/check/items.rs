@@ -252,7 +252,6 @@ impl Checker<'_> {
             ("cause", Some("sign_out".to_owned())),
             ("subject", None),
             ("presented_generation", None),
-            ("live_generation", None),
         ];
         attributes.extend(client_form(&Client::new(None, "")));
         Some(Form { attributes, outlives: T0.plus(OPERATORS_ENDS).secs() })
