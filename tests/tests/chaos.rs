@@ -83,7 +83,7 @@ const MUTATIONS: &[(Broken, &str)] = &[
     (Broken::SlowIsFailed, "failed, and nothing had gone wrong"),
 ];
 /// Seeds within which each mutation must be found.
-const MUTANT_SEEDS: u64 = 3_000;
+const MUTANT_SEEDS: u64 = 10_000;
 
 #[test]
 fn the_checker_tells_of_each_obligation_that_a_store_breaks() {
