@@ -38,7 +38,7 @@ pub const MEMBERSHIPS_MAX: u16 = 100;
 
 /// The user's organizations, by key, [`MEMBERSHIPS_MAX`] at most. One query, 1 RRU for each 4 KB. A malformed one is left
 /// out: a team's own system writes them, and one slip of its must not end a session. So is the tombstone of a removed
-/// one; where such stand among the first [`MEMBERSHIPS_MAX`] of more, one more query is made.
+/// one; where such stand among the first [`MEMBERSHIPS_MAX`] of more, more queries are made until there are as many.
 ///
 /// # Errors
 /// [`StoreError`] where they cannot be read.

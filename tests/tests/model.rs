@@ -234,7 +234,7 @@ fn a_family_that_lost_its_items_stays_closed_and_only_an_older_copy_of_the_truth
 }
 
 #[test]
-fn a_family_with_a_gap_serves_nobody_but_who_has_its_newest_or_a_whole_line_to_it() {
+fn a_family_with_a_gap_serves_no_token_whose_successor_is_gone_and_none_past_its_window() {
     holds("gaps", gaps(), 130_462);
 }
 

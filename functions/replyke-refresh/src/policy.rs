@@ -82,8 +82,8 @@ impl Policy {
                 name: COOKIE_NAME,
                 path: "/",
                 domain: reader.cookie_domain("REPLYKE_COOKIE_DOMAIN"),
-                // Browsers take no `SameSite=None` without `Secure`, which the local stack leaves out.
-                same_site: if common.insecure_cookies { SameSite::Lax } else { SameSite::None },
+                // As the contract has it under the local stack, too, though browsers take none without `Secure`.
+                same_site: SameSite::None,
                 secure: !common.insecure_cookies,
             },
         }

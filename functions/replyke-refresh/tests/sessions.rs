@@ -203,6 +203,13 @@ async fn a_rotated_cookie_is_kept_for_thirty_days_where_the_session_lasts_longer
 }
 
 #[tokio::test]
+async fn a_rotated_cookie_is_of_the_domain_that_the_deployment_has_set() {
+    let world = World::with(&[("REPLYKE_ROTATE_COOKIES", "true"), ("REPLYKE_COOKIE_DOMAIN", "example.com")]).await;
+    let answer = world.by_cookie(&world.open(T0).await, secs(1)).await;
+    assert!(answer.header("set-cookie").unwrap().contains("; Path=/; Domain=example.com; HttpOnly; Secure;"));
+}
+
+#[tokio::test]
 async fn a_retry_within_the_grace_window_is_served_and_after_it_the_session_is_over() {
     for (since_rotation_millis, served) in [(0, true), (29_999, true), (30_000, false), (30_001, false)] {
         let world = World::rotating().await;

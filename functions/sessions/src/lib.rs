@@ -231,7 +231,12 @@ async fn must_have<S: Store>(
     meter: &Meter,
 ) -> Result<(), Failure> {
     let item = directory::profile(&owner.tenant, &owner.subject, true, &app.store, meter).await?;
-    let profile = UserProfile::from_item(&item.ok_or(Failure::NoSuchUser)?)?;
+    let profile = match item {
+        Some(item) => UserProfile::from_item(&item)?,
+        // No session is opened for a user who is not there.
+        None if status == AccountStatus::Removed => return Ok(()),
+        None => return Err(Failure::NoSuchUser),
+    };
     if profile.status == status { Ok(()) } else { Err(Failure::StatusNotWritten(profile.status)) }
 }
 

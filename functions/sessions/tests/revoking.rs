@@ -139,7 +139,7 @@ async fn sessions_do_not_end_for_a_status_that_is_not_written() {
         let details = assert_error(&revoke("user-1", json!({"cause": cause})).await, 409, "status_not_written");
         assert_eq!(details, json!({"status": status.as_str()}), "{cause}");
     }
-    let nobody = revoke("nobody", json!({"cause": "account_removed"})).await;
+    let nobody = revoke("nobody", json!({"cause": "account_suspended"})).await;
     assert_error(&nobody, 404, "user_not_found");
     // None is kept of a user who may not have one.
     backend.put_user("uniqos", "user-1", Suspended).await;
@@ -147,6 +147,18 @@ async fn sessions_do_not_end_for_a_status_that_is_not_written() {
     let details = assert_error(&revoke("user-1", kept).await, 422, "invalid_fields");
     assert_eq!(details[0]["field"], "except");
     assert_refreshes(&backend, &token, 200).await;
+}
+
+#[tokio::test]
+async fn the_sessions_of_a_user_whose_item_was_deleted_end_as_a_removed_users() {
+    let backend = Backend::new().await;
+    let (family, token) = opened(&backend.open("user-1", "a", T0).await);
+    let mut items = backend.world.dynamo.items("USER#uniqos#user-1");
+    items.retain(|item| item["sk"]["S"] == "PROFILE");
+    backend.world.dynamo.delete(&items);
+    let body = json!({"tenant": "uniqos", "user": "user-1", "cause": "account_removed"});
+    assert_eq!(families(&backend.post("/sessions/revoke", &body, secs(1)).await), [family]);
+    assert_refreshes(&backend, &token, 401).await;
 }
 
 #[tokio::test]

@@ -1,6 +1,9 @@
 //! Ending sessions: one seal each, put once. Nothing is deleted, and a session that has ended keeps its first seal.
 
+use std::time::Duration;
+
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use tokio::time::timeout;
 
 use super::listing::{AT_ONCE, entries, of_user};
 use crate::identity::{Client, FamilyId, Subject, Tenant};
@@ -8,6 +11,9 @@ use crate::moment::{Moment, Timestamp};
 use crate::rotation::family;
 use crate::store::item::{Cause, Evidence, Seal, SessionEntry};
 use crate::store::{Meter, Store, StoreError};
+
+/// How long the end of a session may wait for what its seal tells: some round trips, and less than anybody minds.
+const LOOK_TIME: Duration = Duration::from_millis(300);
 
 /// Which session is to end.
 struct Ending<'a> {
@@ -56,11 +62,25 @@ async fn end<S: Store>(
     family::seal(tenant, family, &seal, session_expires_at, store, meter).await
 }
 
-/// The newest generation that stands, for the seal to name. That it cannot be read keeps no session from being ended.
+/// The newest generation that stands, for the seal to name. That it cannot be read keeps no session from being ended, nor
+/// does a store that is slow to tell keep it waiting for longer than [`LOOK_TIME`].
 async fn live_generation<S: Store>(tenant: &Tenant, family: FamilyId, store: &S, meter: &Meter) -> Option<u32> {
-    let items = store.query(&family::newest_two(tenant, family), meter).await.ok()?;
-    let (_, newest) = family::read_newest(&items).ok()?;
-    Some(newest.first()?.number)
+    let query = family::newest_two(tenant, family);
+    let read = async {
+        let items = store.query(&query, meter).await?;
+        family::read_newest(&items)
+    };
+    match timeout(LOOK_TIME, read).await {
+        Ok(Ok((_, newest))) => newest.first().map(|newest| newest.number),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, %family, "a seal will not name the live generation");
+            None
+        }
+        Err(_) => {
+            tracing::warn!(%family, "a seal will not name the live generation: the store was slow to tell it");
+            None
+        }
+    }
 }
 
 /// Ends one session if it is the user's, and returns how it stands sealed; none if the user has no such session.

@@ -10,6 +10,8 @@ use crate::store::{Item, Key, Meter, Query, Store, StoreError, keys};
 
 /// Families asked about, or sealed, at once: what fills a slow answer's wait without filling the client's connections.
 pub(super) const AT_ONCE: usize = 16;
+/// Entries read at least where a page is not full yet for those that are no sessions.
+const CONTINUED: u16 = 16;
 
 /// The state of a session that can be refreshed.
 pub const LIVE: &str = "live";
@@ -88,7 +90,7 @@ pub struct Page {
 
 /// A user's sessions, newest first, `limit` at most, from the one that the page before named as the next: whatever is
 /// opened or expires meanwhile, no session is told twice, and none that stands throughout is left out. One query for
-/// the entries and one per session; one more for the entries where some of them are no sessions.
+/// the entries and one per session; more for the entries where some of them are no sessions.
 ///
 /// # Errors
 /// [`StoreError`] where something cannot be read.
@@ -115,13 +117,15 @@ pub async fn page<S: Store>(
         entries.extend(new.filter_map(session_of));
         match items.last() {
             // A range holds its ends, so that the last one comes first again: of two at least, one is new.
-            Some(last) if items.len() >= wanted && entries.len() < wanted => {
+            Some(last) if items.len() >= usize::from(query.limit) && entries.len() < wanted => {
                 query.to.clone_from(&last.key.sk);
+                query.limit = query.limit.max(CONTINUED);
                 looked_at = Some(last.key.sk.clone());
             }
             Some(_) | None => break,
         }
     }
+    entries.truncate(wanted);
     let next = entries.split_off(entries.len().min(usize::from(limit)));
     let sessions = states(tenant, entries, store, meter).await?;
     Ok(Page { sessions, next: next.first().map(|entry| entry.family) })

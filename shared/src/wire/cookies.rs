@@ -57,9 +57,10 @@ impl CookieDomain {
             let has_form = label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
             has_form && (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-')
         };
-        let last = name.rsplit_once('.')?.1;
-        let is_address = last.bytes().all(|b| b.is_ascii_digit());
-        (name.len() <= 253 && name.split('.').all(is_label) && !is_address).then(|| Self(name.to_owned()))
+        // An address's last label is a number; no top-level domain's begins with a digit.
+        let (_, top) = name.rsplit_once('.')?;
+        let is_name = top.starts_with(|first: char| first.is_ascii_lowercase());
+        (name.len() <= 253 && name.split('.').all(is_label) && is_name).then(|| Self(name.to_owned()))
     }
 }
 
@@ -149,7 +150,7 @@ mod tests {
             assert!(CookieDomain::parse(name).is_some(), "{name}");
         }
         let odd = "|.|com|localhost|.example.com|example.com.|a..b|Example.com|*.example.com|192.0.2.1|a.com:443|\
-                   https://a.com|a.com/|a.com; Path=/|a b.com|-a.com|a-.com|b\u{fc}cher.example";
+                   https://a.com|a.com/|a.com; Path=/|a.1x|a b.com|-a.com|a-.com|b\u{fc}cher.example";
         let too_long = [format!("{}.com", "a".repeat(64)), "a.".repeat(126).add("ab")];
         for name in odd.split('|').chain(too_long.iter().map(String::as_str)) {
             assert_eq!(CookieDomain::parse(name), None, "{name}");
