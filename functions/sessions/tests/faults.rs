@@ -154,12 +154,13 @@ async fn a_session_ends_though_its_newest_generation_cannot_be_read_for_the_seal
 async fn a_store_that_does_not_tell_the_newest_generation_holds_up_no_end_of_a_session() {
     let backend = Backend::new().await;
     let (family, _) = opened(&backend.open("user-1", "a", T0).await);
-    backend.faults.queue("Query", Fault::Hung);
+    for _ in 0..2 {
+        backend.faults.queue("Query", Fault::Hung);
+    }
     let answer = backend.revoke("user-1", &family, secs(1)).await;
     assert_eq!(answer.status, 200);
-    // Far less than the time of one attempt, after which the SDK would have asked again.
     assert_eq!(answer.line.usage.calls, 3, "whose it is, the look, the seal");
-    assert!(answer.line.usage.slowest_call_millis < 800.0, "{:?}", answer.line.usage);
+    assert!(!backend.faults.all_happened(), "the look was over before the SDK asked a second time");
     assert!(backend.world.dynamo.sort_keys("FAMILY#").contains(&"SEAL".to_owned()));
 }
 
