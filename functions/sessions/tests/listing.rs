@@ -168,6 +168,23 @@ async fn an_entry_that_is_no_session_is_left_out_and_takes_no_place_on_a_page() 
 }
 
 #[tokio::test]
+async fn a_session_whose_items_are_malformed_is_unknown_and_hides_none_of_the_others() {
+    for malformed in ["GEN#0000000000", "SEAL"] {
+        let backend = Backend::new().await;
+        let (family, token) = opened(&backend.open("user-1", "a", T0).await);
+        let (good, _) = opened(&backend.open("user-1", "b", secs(1)).await);
+        let key = json!({"pk": {"S": format!("FAMILY#uniqos#{family}")}, "sk": {"S": malformed}});
+        backend.world.dynamo.put(&[key]);
+        let listed = backend.list("user-1", "", secs(2)).await.json();
+        let states =
+            ["0", "1"].map(|at| ["family", "state"].map(|name| text(&listed, &format!("/sessions/{at}/{name}"))));
+        assert_eq!(states, [[good.as_str(), "live"], [&family, "unknown"]], "{malformed}");
+        let refused = backend.world.refresh(&token, secs(3)).await.status;
+        assert!(refused >= 500, "{malformed}: a session of unknown state was refreshed: {refused}");
+    }
+}
+
+#[tokio::test]
 async fn a_user_without_sessions_is_told_from_an_unknown_one() {
     let backend = Backend::new().await;
     let none = backend.list("user-1", "", T0).await;

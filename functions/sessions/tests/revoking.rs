@@ -262,3 +262,17 @@ async fn a_malformed_entry_among_a_users_sessions_is_listed_and_ended_with_the_o
         assert_eq!(backend.world.refresh(&other, secs(2)).await.status, if alone { 200 } else { 401 });
     }
 }
+
+#[tokio::test]
+async fn a_seal_that_cannot_be_read_keeps_none_of_the_other_sessions_from_ending() {
+    for at in 0..3 {
+        let backend = Backend::new().await;
+        let sessions = three_sessions(&backend).await;
+        let key = json!({"pk": {"S": format!("FAMILY#uniqos#{}", sessions[at].0)}, "sk": {"S": "SEAL"}});
+        backend.world.dynamo.put(&[key]);
+        assert_error(&backend.revoke_all("user-1", None, secs(10)).await, 500, "internal_error");
+        for (n, (_, token)) in sessions.iter().enumerate() {
+            assert_refreshes(&backend, token, if n == at { 500 } else { 401 }).await;
+        }
+    }
+}

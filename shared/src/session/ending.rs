@@ -108,7 +108,8 @@ pub async fn revoke_of_user<S: Store>(
 /// Sessions opened meanwhile may be missed, unless the user was suspended first: then none can be opened.
 ///
 /// # Errors
-/// [`StoreError`]: some may have ended; calling again ends the rest.
+/// [`StoreError`]: some may have ended; calling again ends the rest. [`StoreError::Malformed`]: all have but those whose
+/// seals cannot be read, and those cannot be refreshed either.
 pub async fn revoke_all<S: Store>(
     tenant: &Tenant,
     subject: &Subject,
@@ -118,13 +119,32 @@ pub async fn revoke_all<S: Store>(
     moment: &Moment,
     meter: &Meter,
 ) -> Result<Vec<(FamilyId, Seal)>, StoreError> {
-    let mut sealed = Vec::new();
-    for SessionEntry { family, session_expires_at, .. } in entries(tenant, subject, store, meter).await? {
+    let entries = entries(tenant, subject, store, meter).await?;
+    end_each(tenant, subject, entries, cause, client, store, moment, meter).await
+}
+
+/// Ends each of a user's sessions, several at once. A seal that stands and cannot be read is no reason to leave the other
+/// sessions open: it is told once they have ended.
+async fn end_each<S: Store>(
+    tenant: &Tenant,
+    subject: &Subject,
+    entries: Vec<SessionEntry>,
+    cause: Cause,
+    client: &Client,
+    store: &S,
+    moment: &Moment,
+    meter: &Meter,
+) -> Result<Vec<(FamilyId, Seal)>, StoreError> {
+    let sealing = entries.into_iter().map(|SessionEntry { family, session_expires_at, .. }| async move {
         let ending = Ending { tenant, subject: Some(subject), family, session_expires_at };
-        let seal = end(ending, cause, client.clone(), store, moment, meter).await?;
-        sealed.push((family, seal));
-    }
-    Ok(sealed)
+        match end(ending, cause, client.clone(), store, moment, meter).await {
+            Ok(seal) => Ok(Ok((family, seal))),
+            Err(malformed @ StoreError::Malformed { .. }) => Ok(Err(malformed)),
+            Err(error) => Err(error),
+        }
+    });
+    let ended: Vec<Result<_, StoreError>> = stream::iter(sealing).buffered(AT_ONCE).try_collect().await?;
+    ended.into_iter().collect()
 }
 
 /// What ending a user's sessions came to.
@@ -142,7 +162,8 @@ pub enum Ended {
 /// missed.
 ///
 /// # Errors
-/// [`StoreError`]: some may have ended; calling again ends the rest.
+/// [`StoreError`]: some may have ended; calling again ends the rest. [`StoreError::Malformed`]: all have but those whose
+/// seals cannot be read, and those cannot be refreshed either.
 pub async fn revoke_all_but<S: Store>(
     tenant: &Tenant,
     subject: &Subject,
@@ -161,14 +182,8 @@ pub async fn revoke_all_but<S: Store>(
         return Ok(Ended::KeptIsNotTheirs);
     }
     let request_id = moment.request_id.to_string();
-    let to_end = entries.into_iter().filter(|e| Some(e.family) != kept && moment.now < e.session_expires_at);
-    let sealing = to_end.map(|entry| async move {
-        let SessionEntry { family, session_expires_at, .. } = entry;
-        let ending = Ending { tenant, subject: Some(subject), family, session_expires_at };
-        let seal = end(ending, cause, client.clone(), store, moment, meter).await?;
-        Ok::<_, StoreError>((family, seal))
-    });
-    let mut sealed: Vec<(FamilyId, Seal)> = stream::iter(sealing).buffered(AT_ONCE).try_collect().await?;
+    let to_end = entries.into_iter().filter(|e| Some(e.family) != kept && moment.now < e.session_expires_at).collect();
+    let mut sealed = end_each(tenant, subject, to_end, cause, client, store, moment, meter).await?;
     sealed.retain(|(_, seal)| seal.request_id == request_id);
     Ok(Ended::Sessions(sealed))
 }

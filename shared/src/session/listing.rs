@@ -28,7 +28,8 @@ pub struct SessionState {
     pub seal: Option<Seal>,
 }
 
-/// The state of a session: [`LIVE`], `expired`, or the cause of its end; `unknown` where its generations are gone. The
+/// The state of a session: [`LIVE`], `expired`, or the cause of its end; `unknown` where its generations are gone or
+/// cannot be read, so that nobody can refresh it. The
 /// session's own end is not known any more where its opening has left the table; its tokens never outlive it.
 #[must_use]
 pub fn state_of(
@@ -146,7 +147,8 @@ pub async fn of_user<S: Store>(
     store.get(&key, true, meter).await?.as_ref().map(SessionEntry::from_item).transpose()
 }
 
-/// What the family of each entry says, in the entries' order.
+/// What the family of each entry says, in the entries' order. One whose items are malformed cannot be refreshed, and hides
+/// none of the others: its state is `unknown`.
 pub(super) async fn states<S: Store>(
     tenant: &Tenant,
     entries: Vec<SessionEntry>,
@@ -156,7 +158,11 @@ pub(super) async fn states<S: Store>(
     let asking = entries.into_iter().map(|entry| async move {
         // One more than the walk needs: below a seal the newest may be what a refused request has put.
         let query = Query { limit: 3, ..family::newest_two(tenant, entry.family) };
-        let (seal, generations) = family::read_newest(&store.query(&query, meter).await?)?;
+        let items = store.query(&query, meter).await?;
+        let (seal, generations) = family::read_newest(&items).unwrap_or_else(|error| {
+            tracing::warn!(%error, family = %entry.family, "a session's state is unknown");
+            (None, Vec::new())
+        });
         Ok(SessionState { entry, last: fate::last_given(generations, &[], seal.as_ref()), seal })
     });
     stream::iter(asking).buffered(AT_ONCE).try_collect().await

@@ -38,7 +38,7 @@ impl Document {
     /// What is wrong with a value that is to be of this schema.
     pub fn faults(&self, schema: &Value, value: &Value) -> Vec<String> {
         let whole = json!({"components": self.json["components"], "allOf": [schema]});
-        let validator = options().with_draft(Draft::Draft202012).build(&whole).unwrap();
+        let validator = options().with_draft(Draft::Draft202012).should_validate_formats(true).build(&whole).unwrap();
         validator.iter_errors(value).map(|error| format!("{} {error}", error.instance_path())).collect()
     }
 
@@ -76,6 +76,12 @@ impl Document {
         }
         assert!(faults.is_empty(), "{context}\n  {}\n{response:?}", faults.join("\n  "));
         self.produced.lock().unwrap().insert((template.to_owned(), method.to_owned(), status.to_owned()));
+    }
+
+    /// What is wrong with a request's body, a JSON value, by what is declared for it.
+    pub fn faults_of_request(&self, method: &str, path: &str, body: &Value) -> Vec<String> {
+        let operation = &self.json["paths"][self.template(path)][method.to_lowercase()];
+        self.faults(&operation["requestBody"]["content"]["application/json"]["schema"], body)
     }
 
     pub fn faults_of_headers(&self, declared: &Value, response: &Response<Body>) -> Vec<String> {

@@ -106,3 +106,47 @@ async fn sessions_are_answered_as_declared() {
     }
     DOCUMENT.assert_all_produced();
 }
+
+/// What a client that is generated from the document can send is taken, and what it cannot send is refused.
+#[tokio::test]
+async fn a_body_is_refused_for_its_fields_where_its_schema_refuses_it_and_nowhere_else() {
+    let stage = Stage::new().await;
+    let app = instance(&stage, &[]);
+    let family = json!("01JD0000000000000000000000");
+    let causes = ["sign_out", "operator", "account_suspended", "account_removed", "reuse"].map(|cause| json!(cause));
+    let (owner, absent) = (json!({"tenant": "uniqos", "user": USER}), Value::from("absent"));
+    let with = |owner: &Value, fields: &[(&str, &Value)]| {
+        let mut body = owner.clone();
+        for (name, value) in fields.iter().filter(|(_, value)| **value != absent) {
+            body[*name] = (*value).clone();
+        }
+        body
+    };
+    let mut bodies = Vec::new();
+    for cause in causes.iter().chain([&absent, &Value::Null]) {
+        for kept in [&absent, &Value::Null, &family, &json!("01"), &json!(1)] {
+            bodies.push(("/sessions/revoke", with(&owner, &[("cause", cause), ("except", kept)])));
+        }
+    }
+    for (name, values) in [
+        ("client_token", [json!("x".repeat(128)), json!("x".repeat(129)), json!(""), Value::Null]),
+        ("user", [json!("x".repeat(128)), json!("x".repeat(129)), json!("a\u{7f}"), Value::Null]),
+        ("tenant", [json!("replyke:p1"), json!("replyke:"), json!("nothing"), Value::Null]),
+        ("org", [json!("acme"), json!(""), json!("a\nb"), Value::Null]),
+        ("ip", [json!("192.0.2.1"), json!("::1"), json!("192.0.2"), Value::Null]),
+        ("label", [json!("laptop"), json!("\n"), json!(["laptop"]), Value::Null]),
+        ("surprise", [json!(1), json!(""), json!([]), Value::Null]),
+    ] {
+        for value in values.iter().chain([&absent]) {
+            bodies.push(("/sessions", with(&with(&owner, &[("client_token", &json!("one"))]), &[(name, value)])));
+        }
+    }
+    let mut refused = 0;
+    for (path, body) in &bodies {
+        let response = send(&app, &signed("POST", path, &body.to_string())).await;
+        let faults = DOCUMENT.faults_of_request("POST", path, body);
+        assert_eq!(response.status() == 422, !faults.is_empty(), "{path} {body} {faults:?} {response:?}");
+        refused += usize::from(!faults.is_empty());
+    }
+    assert!(refused > 0 && refused < bodies.len(), "{refused} of {} were refused", bodies.len());
+}
