@@ -1,5 +1,6 @@
 """The local stack, `rondo dev`, for programs that ask it: started, waited for, and ended with all that it started."""
 
+import contextlib
 import os
 import pathlib
 import signal
@@ -16,10 +17,13 @@ READY_WITHIN_SECS = 30 * 60
 ENDED_WITHIN_SECS = 30
 
 
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+def free_ports(count):
+    """So many, each another: all are held until all are known."""
+    with contextlib.ExitStack() as held:
+        listeners = [held.enter_context(socket.socket()) for _ in range(count)]
+        for listener in listeners:
+            listener.bind(("127.0.0.1", 0))
+        return [listener.getsockname()[1] for listener in listeners]
 
 
 class LocalStack:
@@ -27,7 +31,7 @@ class LocalStack:
 
     def __init__(self, settings):
         self.settings = settings
-        self.port, self.db_port = free_port(), free_port()
+        self.port, self.db_port = free_ports(2)
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = tempfile.NamedTemporaryFile(mode="w+", prefix="rondo-local-", suffix=".log")
 

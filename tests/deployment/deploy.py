@@ -29,7 +29,7 @@ SAM = TOOLS / "sam/bin/sam"
 RONDO = ROOT / "target/debug/rondo"
 USER, PASSWORD = "ada", "a password of this test"
 # Short, so that its end can be waited for.
-GRACE_SECS = 3
+GRACE_SECS = 5
 ORIGIN = "https://app.example.com"
 # In place of those of the stage in samconfig.toml.
 SETTINGS = {

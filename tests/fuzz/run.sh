@@ -2,6 +2,7 @@
 # Fuzzes each target for some seconds, one after the other, and prints what was executed. Needs a C++ compiler.
 #   run.sh SECONDS [TARGET…]      all targets unless some are named
 #   run.sh keep                   minimises what was found into the corpora that are committed
+# SEED=1 has it begin with the same inputs each time. An input that takes a minute counts as one that never ends.
 # What is found stays in target/fuzz/<target>/; an input that breaks a promise is printed with how to replay it.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -29,7 +30,7 @@ for target in ${*:-$(ls "$corpora")}; do
     found=target/fuzz/$target
     log=$found.log
     mkdir -p "$found"
-    if ! { time FUZZ_TARGET=$target "$fuzz" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -max_len=4096 \
+    if ! { time FUZZ_TARGET=$target "$fuzz" -seed="${SEED:-0}" -max_total_time="$seconds" -timeout=60 -rss_limit_mb=1024 -max_len=4096 \
         -print_final_stats=1 -artifact_prefix="$found-" "$found" "$corpora/$target" >"$log" 2>&1; } 2>"$found.cpu"; then
         failed=1
         tail -n 40 "$log"

@@ -34,7 +34,7 @@ async fn one_token_works_again_and_again_and_nothing_is_put_beside_its_generatio
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn sixty_four_refreshes_of_one_token_at_once_all_succeed_where_the_limit_allows_them() {
-    let world = World::with(&[("REPLYKE_RATE_LIMIT", "64")]).await;
+    let world = World::with(&[("REPLYKE_RATE_LIMIT", "128")]).await;
     let token = world.open(T0).await;
     let instances: Vec<_> = (0..8).map(|_| Arc::new(world.another_instance())).collect();
     let mut requests = JoinSet::new();

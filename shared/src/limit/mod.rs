@@ -300,7 +300,7 @@ mod tests {
         }
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_request_that_was_long_under_way_neither_sets_a_bucket_back_nor_is_refused_for_what_came_meanwhile() {
         for allowance in allowances() {
             let three_secs = 3_000;

@@ -42,6 +42,10 @@ const PATIENCE: Patience = Patience {
     attempts_max: 3,
     initial_backoff: Duration::from_millis(30),
 };
+/// For a store on a machine that has other things to do, to whose every operation one attempt is wanted: what times out
+/// and is asked again may have been applied, and then a race has no winner.
+const UNHURRIED: Patience =
+    Patience { attempt: Duration::from_secs(30), operation: Duration::from_secs(60), ..PATIENCE };
 const _: () = assert!(PATIENCE.operation.as_millis() < super::WALK_TIME.as_millis());
 
 /// The store on one DynamoDB table.
@@ -61,7 +65,17 @@ impl DynamoStore {
     /// SDK's retries.
     #[must_use]
     pub fn over(http: SharedHttpClient, url: &str, table: &str) -> Self {
-        let config = aws_sdk_dynamodb::config::Builder::from(&aws::over(http, url, PATIENCE));
+        Self::over_with(PATIENCE, http, url, table)
+    }
+
+    /// The same with half a minute for each attempt: for tests that count what one attempt does, on stores that are slow.
+    #[must_use]
+    pub fn over_unhurried(http: SharedHttpClient, url: &str, table: &str) -> Self {
+        Self::over_with(UNHURRIED, http, url, table)
+    }
+
+    fn over_with(patience: Patience, http: SharedHttpClient, url: &str, table: &str) -> Self {
+        let config = aws_sdk_dynamodb::config::Builder::from(&aws::over(http, url, patience));
         // The SDK's quota of retries is the process's; here it is each store's, so that one test does not use up another's.
         let config = config.retry_partition(RetryPartition::new(url.to_owned()));
         Self { client: Client::from_conf(config.build()), table: table.to_owned() }

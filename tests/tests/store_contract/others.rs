@@ -2,11 +2,12 @@
 
 use rondo_shared::store::dynamo::DynamoStore;
 use rondo_shared::store::table::TableDefinition;
-use rondo_tests::Faults;
+use rondo_shared::store::{Charge, Checks, Meter, Query, Store as _};
 use rondo_tests::dynamo::{TABLE, create_table, plain_http, with_other_keys};
+use rondo_tests::{Faults, T0};
 use tokio::sync::OnceCell;
 
-use crate::{Difference, Stores};
+use crate::{Difference, Stores, fresh_key, item_of};
 
 /// ministack: an independent implementation, in Python.
 pub struct Ministack(String);
@@ -26,7 +27,7 @@ impl Stores for Ministack {
     }
 
     fn store(&self) -> DynamoStore {
-        DynamoStore::over(plain_http(), &self.0, TABLE)
+        DynamoStore::over_unhurried(plain_http(), &self.0, TABLE)
     }
 
     fn store_with_faults_on(&self, table: &str) -> (Faults, DynamoStore) {
@@ -60,7 +61,7 @@ impl Stores for DynamoDbLocal {
     }
 
     fn store(&self) -> DynamoStore {
-        DynamoStore::over(plain_http(), &self.0, TABLE)
+        DynamoStore::over_unhurried(plain_http(), &self.0, TABLE)
     }
 
     fn store_with_faults_on(&self, table: &str) -> (Faults, DynamoStore) {
@@ -76,8 +77,25 @@ impl Stores for DynamoDbLocal {
 #[expect(clippy::disallowed_methods, reason = "how tests/stores/run.py says where the stores are")]
 async fn with_table(variable: &str, made: &OnceCell<()>) -> String {
     let url = std::env::var(variable).unwrap_or_else(|_| panic!("{variable} is not set: run `make test-stores`"));
-    made.get_or_init(|| async { create_table(&url, TABLE, &TableDefinition::from_template().unwrap()).await }).await;
+    made.get_or_init(|| async {
+        create_table(&url, TABLE, &TableDefinition::from_template().unwrap()).await;
+        ask_once(&DynamoStore::over_unhurried(plain_http(), &url, TABLE)).await;
+    })
+    .await;
     url
+}
+
+/// Every operation once: what it takes a store to load at its first is not taken from a test's time-outs.
+async fn ask_once(store: &DynamoStore) {
+    let (meter, key, bucket) = (Meter::default(), fresh_key(), fresh_key());
+    let (item, other) = (item_of(0, &key), item_of(1, &fresh_key()));
+    store.put_if_absent(&item, &meter).await.unwrap();
+    store.replace_if(Some(&item), &item, &meter).await.unwrap();
+    store.charge(&bucket, Charge::Idle { now: T0, to: T0 }, T0.secs(), &meter).await.unwrap();
+    let all = Query { pk: key.pk.clone(), from: "A".to_owned(), to: "Z".to_owned(), newest_first: true, limit: 1 };
+    store.query(&all, &meter).await.unwrap();
+    store.get(&key, true, &meter).await.unwrap();
+    store.open(Checks::active(&key), &[other], &meter).await.unwrap();
 }
 
 fn with_faults(url: &str, table: &str) -> (Faults, DynamoStore) {

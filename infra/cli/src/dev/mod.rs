@@ -31,7 +31,7 @@ use stack::Stack;
 
 /// The smoke test waits for the window to pass. The shortest window is one second, within which a machine that is busy
 /// with other things may not get from a request to its retry.
-const SMOKE_GRACE_SECS: u64 = 2;
+const SMOKE_GRACE_SECS: u64 = 4;
 
 /// How the local stack is to run.
 #[derive(Args, Debug)]
