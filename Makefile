@@ -6,13 +6,19 @@ STAGE := dev
 # Ed25519 for the clients in tests/clients/, which use Python's standard library for all else.
 CRYPTOGRAPHY := 50.0.2
 TOOLS := .tools
+PUBLISHED := $(TOOLS)/published
 # By binary, not by package: cargo then unifies features over the workspace, as `cargo lambda watch` does, and builds once.
 RONDO := cargo run --quiet --locked --bin rondo --
+# What the published clients of each product are installed as.
+PUBLISHED_uniqos := $(addprefix $(PUBLISHED)/,venv/installed uniqos/installed)
+PUBLISHED_dreadnode := $(addprefix $(PUBLISHED)/,venv/installed dreadnode-cli/installed dreadnode-1/installed dreadnode-2/installed)
+PUBLISHED_elastic := $(PUBLISHED)/elastic
+PUBLISHED_replyke := $(PUBLISHED)/replyke/core.mjs
 
-.PHONY: dev test test-api test-clients test-deploy deploy demo model budget policies test-stores chaos load fuzz-short fuzz lint deny clean help
+.PHONY: dev test test-api test-clients test-published test-deploy deploy demo model budget policies test-stores chaos load fuzz-short fuzz lint deny clean help
 
 help:           ## this menu
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 21
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
 
 dev: $(TOOLS)/bin/cargo-lambda ## the local stack: DynamoDB, the functions, a demo session, curl commands (ARGS=--grace-secs=3)
 	@$(RONDO) dev $(ARGS)
@@ -39,6 +45,9 @@ test-api: $(TOOLS)/bin/schemathesis ## the OpenAPI documents against the local s
 
 test-clients: $(TOOLS)/cryptography-$(CRYPTOGRAPHY) ## a client of each product against the local stack, under two minutes once compiled (ARGS=replyke: one)
 	$(TOOLS)/bin/python tests/clients/run.py $(ARGS)
+
+test-published: $(foreach product,$(or $(ARGS),uniqos dreadnode elastic replyke),$(PUBLISHED_$(product))) ## the products' published clients against the local stack, under two minutes once compiled (Go, Node; ARGS=replyke: one product's)
+	python3 tests/published/run.py $(ARGS)
 
 model:          ## explores the protocol's states and shows what each mutation breaks
 	cargo test --locked --package rondo-tests --test model --test model_bucket -- --nocapture --test-threads 2
@@ -96,6 +105,27 @@ $(TOOLS)/bin/schemathesis: infra/openapi/requirements.txt | $(TOOLS)/bin/cargo-l
 $(TOOLS)/cryptography-$(CRYPTOGRAPHY): | $(TOOLS)/bin/cargo-lambda
 	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check cryptography==$(CRYPTOGRAPHY)
 	@touch $@
+
+# The published clients, each in a folder of its own, without what they depend on: gigabytes, which what is driven of them does
+# not import. What it does import is in the one environment.
+$(PUBLISHED)/venv/installed: tests/published/requirements-venv.txt | $(TOOLS)/bin/cargo-lambda
+	python3 -m venv $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	touch $@
+
+$(PUBLISHED)/%/installed: tests/published/requirements-%.txt | $(PUBLISHED)/venv/installed
+	$(PUBLISHED)/venv/bin/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(@D) --requirement $<
+	touch $@
+
+$(PUBLISHED)/elastic: $(wildcard tests/published/elastic/*) | $(TOOLS)/bin/cargo-lambda
+	cd tests/published/elastic && go build -mod=readonly -o $(abspath $@)
+
+$(PUBLISHED)/replyke/core.mjs: $(addprefix tests/published/replyke/,package.json package-lock.json core.js) | $(TOOLS)/bin/cargo-lambda
+	mkdir -p $(@D)
+	cp $^ $(@D)
+	cd $(@D) && npm ci --silent --ignore-scripts --no-audit --no-fund
+	cd $(@D) && npm run --silent bundle
+	touch $@
 
 $(TOOLS)/ministack/bin/ministack: tests/stores/requirements.txt
 	python3 -m venv $(TOOLS)/ministack

@@ -26,6 +26,19 @@ def free_ports(count):
         return [listener.getsockname()[1] for listener in listeners]
 
 
+def end_when_told():
+    """Has SIGINT and SIGTERM end this program as any exit does, and with it what it started."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
+
+
+def running(process):
+    """What still runs of the session of processes that this one began."""
+    listed = subprocess.run(["ps", "-A", "-o", "sid=,pid=,args="], check=True, stdout=subprocess.PIPE, text=True)
+    processes = (line.split(None, 2) for line in listed.stdout.splitlines())
+    return [f"still running: {pid} {what}" for sid, pid, what in processes if int(sid) == process.pid]
+
+
 class LocalStack:
     """The local stack, in memory and on free ports, in a session of processes of its own."""
 
@@ -72,6 +85,4 @@ class LocalStack:
 
     def remains(self):
         """What of it still runs."""
-        listed = subprocess.run(["ps", "-A", "-o", "sid=,pid=,args="], check=True, stdout=subprocess.PIPE, text=True)
-        processes = (line.split(None, 2) for line in listed.stdout.splitlines())
-        return [f"still running: {pid} {what}" for sid, pid, what in processes if int(sid) == self.process.pid]
+        return running(self.process)

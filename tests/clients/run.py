@@ -7,7 +7,6 @@ does, while another stack runs from this checkout.
 """
 
 import argparse
-import signal
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ import elastic
 import replyke
 import sessions
 import uniqos
+from local import end_when_told
 from proxy import FAULTS, LATE_SECS
 from report import Report, together
 from stack import ROOT, Stack, World
@@ -77,11 +77,6 @@ def outages(report, world):
             each(lambda client: client.after(), f"{what}: and works on when that was done")
 
 
-def told_to_end(number, _):
-    """Ends what runs, and the stack with it."""
-    sys.exit(128 + number)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     names = [product.NAME for product in PRODUCTS]
@@ -90,8 +85,7 @@ def main():
     unknown = set(arguments.products) - set(names)
     if unknown:
         parser.error(f"there is no product {', '.join(sorted(unknown))}")
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, told_to_end)
+    end_when_told()
     subprocess.run(["cargo", "build", "--quiet", "--locked", "--bin", "rondo"], cwd=ROOT, check=True)
     report = Report(arguments.products)
     chapters = [
