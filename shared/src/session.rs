@@ -7,6 +7,7 @@
 pub mod ending;
 pub mod listing;
 pub mod opening;
+pub mod terms;
 
 use crate::identity::{Client, FamilyId, OrgKey, Subject, Tenant};
 use crate::keyring::ProductKeys;
@@ -21,6 +22,7 @@ pub use ending::{Ended, revoke, revoke_all, revoke_all_but, revoke_of_user};
 pub use listing::{LIVE, Page, SessionState, list, of_user, page, state_of};
 use opening::NewFamily;
 pub use opening::{Begun, ClientToken, OpenOnceError, OpeningPolicy, open_once};
+pub use terms::Terms;
 
 /// Longest label of a session, in characters.
 pub const LABEL_MAX_CHARS: usize = 64;

@@ -9,6 +9,7 @@ use rondo_shared::identity::{Client, Subject, Tenant};
 use rondo_shared::limit::Allowance;
 use rondo_shared::mint::AccessPolicy;
 use rondo_shared::rotation::policy::{Grace, RotationPolicy};
+use rondo_shared::session::Terms;
 use rondo_shared::store::{Key, keys};
 use rondo_shared::token::{TokenAuthority, TokenForm};
 use rondo_shared::wire::CrossSitePolicy;
@@ -92,6 +93,22 @@ impl Policy {
             password_address_allowance,
             password_user_allowance,
             cross_site: cross_site(reader),
+        }
+    }
+
+    /// What opening a session asks of this product.
+    #[must_use]
+    pub fn terms(self) -> Terms {
+        let Self { authority, rotation, access, .. } = self;
+        Terms {
+            name: PRODUCT,
+            has_projects: false,
+            authority,
+            rotation,
+            access,
+            refresh_cookie: None,
+            access_cookie: None,
+            access_token_of_user: None,
         }
     }
 

@@ -16,13 +16,14 @@ pub use rondo_shared::boot::BootError;
 use rondo_shared::config::{Common, ConfigError, FrontDoorSecret, Reader};
 use rondo_shared::directory;
 use rondo_shared::identity::{Client, Subject, Tenant};
-use rondo_shared::keyring::KeyringError;
 use rondo_shared::keyring::source::Keyring;
+use rondo_shared::keyring::{KeyringError, ProductKeys};
 use rondo_shared::limit::{Admission, AdmitError, Admitted, Balance, LocalBuckets};
 use rondo_shared::log::LogLine;
 use rondo_shared::mint::{access_token, mint};
 use rondo_shared::moment::{Moment, Timestamp};
 use rondo_shared::rotation::{How, ProveError, Proven, RotateError, Rotated, SealedFamilies, prove, rotate};
+use rondo_shared::session::{Begun, Terms};
 use rondo_shared::store::item::ProjectStatus;
 use rondo_shared::store::{Item, Meter, Store, StoreError};
 use rondo_shared::token::{Claims, SigningError};
@@ -311,6 +312,20 @@ pub struct OwnClaims<'a> {
     pub project_id: &'a str,
     /// The user's role.
     pub role: Option<&'a str>,
+}
+
+/// Mints the access token that a session begins with, as [`Terms::access_token_of_user`] has it: the user's role is in it.
+pub(crate) fn access_token_of_user(
+    terms: &Terms,
+    begun: &Begun,
+    user: Option<&Item>,
+    keys: &ProductKeys,
+    moment: &Moment,
+) -> Result<String, SigningError> {
+    let claims = begun.claims();
+    let user = user.map(|item| User::from_item(&claims.sub, item, moment.now));
+    let own = OwnClaims { project_id: project_of(&claims.tenant), role: user.as_ref().and_then(User::role) };
+    access_token(begun, &own, keys, &terms.authority, &terms.access, moment)
 }
 
 /// Mints the access token of a session that holds, and the successor of a refresh token that was rotated.

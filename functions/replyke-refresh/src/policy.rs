@@ -8,10 +8,13 @@ use rondo_shared::identity::{Client, Tenant};
 use rondo_shared::limit::Allowance;
 use rondo_shared::mint::AccessPolicy;
 use rondo_shared::rotation::policy::{GRACE_WINDOW_MAX, Grace, RotationPolicy};
+use rondo_shared::session::Terms;
 use rondo_shared::store::{Key, keys};
 use rondo_shared::token::TokenAuthority;
 use rondo_shared::wire::CrossSitePolicy;
 use rondo_shared::wire::cookies::{CookieShape, SameSite};
+
+use crate::access_token_of_user;
 
 /// The product's name: what its tenants begin with, its keys in the keyring, its place in log lines.
 pub const PRODUCT: &str = "replyke";
@@ -86,6 +89,22 @@ impl Policy {
                 same_site: SameSite::None,
                 secure: !common.insecure_cookies,
             },
+        }
+    }
+
+    /// What opening a session asks of this product.
+    #[must_use]
+    pub fn terms(self) -> Terms {
+        let Self { authority, rotation, access, cookie, .. } = self;
+        Terms {
+            name: PRODUCT,
+            has_projects: true,
+            authority,
+            rotation,
+            access,
+            refresh_cookie: Some(cookie),
+            access_cookie: None,
+            access_token_of_user: Some(access_token_of_user),
         }
     }
 

@@ -27,14 +27,14 @@ use rondo_shared::identity::{Client, FamilyId};
 use rondo_shared::keyring::KeyringError;
 use rondo_shared::log::LogLine;
 use rondo_shared::moment::{Moment, Timestamp};
-use rondo_shared::session::{self, Begun, Ended, OpenOnceError, OpeningPolicy, Page};
+use rondo_shared::session::{self, Begun, Ended, OpenOnceError, OpeningPolicy, Page, Terms};
 use rondo_shared::store::item::{AccountStatus, Cause, Seal, UserProfile};
 use rondo_shared::store::{Meter, Store, StoreError};
 use rondo_shared::token::SigningError;
 use rondo_shared::wire::client_of;
 
 use crate::policy::Policy;
-use crate::products::{FirstTokens, MintError, Products, Terms};
+use crate::products::{FirstTokens, MintError, Products};
 use crate::request::{Asked, ExtractError, Listing, Opening, Owner, extract};
 
 /// The function with everything that it keeps between requests.

@@ -1,5 +1,4 @@
-//! What this function knows of the products: for each, one arm that takes from its own crate's settings what opening a
-//! session asks for, so that a session opened here is one that its endpoint refreshes.
+//! The products that sessions are opened for: the terms of each, which its own crate tells, and its keys.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,132 +6,22 @@ use std::time::Duration;
 use rondo_shared::config::{Common, Reader};
 use rondo_shared::directory;
 use rondo_shared::identity::Tenant;
-use rondo_shared::keyring::lifecycle::Lifetimes;
+use rondo_shared::keyring::KeyringError;
 use rondo_shared::keyring::source::{Keyring, KeyringSource};
-use rondo_shared::keyring::{KeyringError, ProductKeys};
-use rondo_shared::mint::{self, AccessPolicy};
+use rondo_shared::mint;
 use rondo_shared::moment::{Moment, Timestamp};
-use rondo_shared::rotation::policy::RotationPolicy;
-use rondo_shared::session::Begun;
-use rondo_shared::store::{Item, Meter, Store, StoreError};
-use rondo_shared::token::{SigningError, TokenAuthority, TokenForm};
-use rondo_shared::wire::cookies::CookieShape;
+use rondo_shared::session::{Begun, Terms};
+use rondo_shared::store::{Meter, Store, StoreError};
+use rondo_shared::token::SigningError;
 
-/// What opening a session asks of a product.
-#[derive(Clone, Debug)]
-pub struct Terms {
-    /// The product's name: its keys in the keyring, and what its tenants begin with.
-    pub name: &'static str,
-    /// Whether each of its projects is a tenant of its own, or the product itself is its only one.
-    pub has_projects: bool,
-    /// What its tokens say of who issues them.
-    pub authority: TokenAuthority,
-    /// How long its sessions and tokens live.
-    pub rotation: RotationPolicy,
-    /// What its access tokens say.
-    pub access: AccessPolicy,
-    /// The cookie that carries its refresh token, where one does.
-    pub refresh_cookie: Option<CookieShape>,
-    /// The cookie that carries its access token too, where one does.
-    pub access_cookie: Option<CookieShape>,
-    /// Mints its access token, where that says more of the user than the session does.
-    pub access_token_of_user: Option<AccessTokenOfUser>,
-}
-
-/// Mints an access token as the product's own endpoint does, from the user's item, which is read for it.
-pub type AccessTokenOfUser = fn(&Terms, &Begun, Option<&Item>, &ProductKeys, &Moment) -> Result<String, SigningError>;
-
-/// The terms of every product. What is wrong with its settings is noted with the reader.
+/// The terms of every product: a line for each. What is wrong with its settings is noted with the reader.
 pub fn all(reader: &mut Reader, common: &Common) -> Vec<Terms> {
-    vec![uniqos(reader, common), dreadnode(reader, common), elastic(reader, common), replyke(reader, common)]
-}
-
-impl Terms {
-    /// How long the product's tokens live at most, of those that each kind of key makes.
-    #[must_use]
-    pub fn lifetimes(&self) -> Lifetimes {
-        let session = self.rotation.idle.min(self.rotation.absolute);
-        match self.authority.form {
-            TokenForm::Refresh => Lifetimes { signed: self.access.lifetime, mac: session },
-            TokenForm::Combined => Lifetimes { signed: session, mac: session },
-        }
-    }
-}
-
-fn uniqos(reader: &mut Reader, common: &Common) -> Terms {
-    use uniqos_refresh::policy::{PRODUCT, Policy};
-    let Policy { authority, rotation, access, cookie, .. } = Policy::read(reader, common);
-    Terms {
-        name: PRODUCT,
-        has_projects: false,
-        authority,
-        rotation,
-        access,
-        refresh_cookie: Some(cookie),
-        access_cookie: None,
-        access_token_of_user: None,
-    }
-}
-
-fn dreadnode(reader: &mut Reader, common: &Common) -> Terms {
-    use dreadnode_refresh::policy::{PRODUCT, Policy};
-    let Policy { authority, rotation, access, refresh_cookie, access_cookie, .. } = Policy::read(reader, common);
-    Terms {
-        name: PRODUCT,
-        has_projects: false,
-        authority,
-        rotation,
-        access,
-        refresh_cookie: Some(refresh_cookie),
-        access_cookie: Some(access_cookie),
-        access_token_of_user: None,
-    }
-}
-
-fn elastic(reader: &mut Reader, common: &Common) -> Terms {
-    use elastic_refresh::policy::{PRODUCT, Policy};
-    let Policy { authority, rotation, access, .. } = Policy::read(reader, common);
-    Terms {
-        name: PRODUCT,
-        has_projects: false,
-        authority,
-        rotation,
-        access,
-        refresh_cookie: None,
-        access_cookie: None,
-        access_token_of_user: None,
-    }
-}
-
-fn replyke(reader: &mut Reader, common: &Common) -> Terms {
-    use replyke_refresh::policy::{PRODUCT, Policy};
-    let Policy { authority, rotation, access, cookie, .. } = Policy::read(reader, common);
-    Terms {
-        name: PRODUCT,
-        has_projects: true,
-        authority,
-        rotation,
-        access,
-        refresh_cookie: Some(cookie),
-        access_cookie: None,
-        access_token_of_user: Some(replykes_access_token),
-    }
-}
-
-/// The user's role is in it.
-fn replykes_access_token(
-    terms: &Terms,
-    begun: &Begun,
-    user: Option<&Item>,
-    keys: &ProductKeys,
-    moment: &Moment,
-) -> Result<String, SigningError> {
-    use replyke_refresh::{OwnClaims, policy, user::User};
-    let claims = begun.claims();
-    let user = user.map(|item| User::from_item(&claims.sub, item, moment.now));
-    let role = user.as_ref().and_then(User::role);
-    let own = OwnClaims { project_id: policy::project_of(&claims.tenant), role };
-    mint::access_token(begun, &own, keys, &terms.authority, &terms.access, moment)
+    vec![
+        uniqos_refresh::policy::Policy::read(reader, common).terms(),
+        dreadnode_refresh::policy::Policy::read(reader, common).terms(),
+        elastic_refresh::policy::Policy::read(reader, common).terms(),
+        replyke_refresh::policy::Policy::read(reader, common).terms(),
+    ]
 }
 
 /// A product with its keys.

@@ -9,6 +9,7 @@ use rondo_shared::identity::{OrgKey, Subject, Tenant};
 use rondo_shared::limit::Allowance;
 use rondo_shared::mint::AccessPolicy;
 use rondo_shared::rotation::policy::{GRACE_WINDOW_MAX, Grace, RotationPolicy};
+use rondo_shared::session::Terms;
 use rondo_shared::store::{Key, keys};
 use rondo_shared::token::TokenAuthority;
 use rondo_shared::wire::CrossSitePolicy;
@@ -100,6 +101,22 @@ impl Policy {
                 secure: !common.insecure_cookies,
             },
             documentation_url: documentation_url(reader),
+        }
+    }
+
+    /// What opening a session asks of this product.
+    #[must_use]
+    pub fn terms(self) -> Terms {
+        let Self { authority, rotation, access, cookie, .. } = self;
+        Terms {
+            name: PRODUCT,
+            has_projects: false,
+            authority,
+            rotation,
+            access,
+            refresh_cookie: Some(cookie),
+            access_cookie: None,
+            access_token_of_user: None,
         }
     }
 

@@ -1,7 +1,7 @@
 //! The products that the tool knows, by name: their tenants, the variables of their functions, the paths of their
 //! endpoints. What opening a session asks of each is told by the function `sessions`, so that a session which this tool
-//! opens is one that a backend would have opened. A product is added here with an arm in each method, and with a story
-//! in [`crate::demo`].
+//! opens is one that a backend would have opened. A product is added here with one arm, and with a story in
+//! [`crate::demo`].
 
 use clap::{Args, ValueEnum};
 use dreadnode_refresh::policy as dreadnode;
@@ -54,27 +54,76 @@ impl ProductArguments {
     }
 }
 
+/// What the tool knows of a product.
+struct Facts {
+    name: &'static str,
+    prefix: &'static str,
+    function: &'static str,
+    /// With `{projectId}` in it, where the product has projects.
+    path: &'static str,
+    has_projects: bool,
+    has_passwords: bool,
+    status_of_nobody: u16,
+    tenant: fn(&str) -> Option<Tenant>,
+}
+
 impl Product {
+    /// All of it: an arm for each product.
+    const fn facts(self) -> Facts {
+        match self {
+            Self::Uniqos => Facts {
+                name: uniqos::PRODUCT,
+                prefix: "UNIQOS_",
+                function: "uniqos-refresh",
+                path: "/v1/auth/refresh",
+                has_projects: false,
+                has_passwords: false,
+                status_of_nobody: 401,
+                tenant: |_| Some(uniqos::tenant()),
+            },
+            Self::Dreadnode => Facts {
+                name: dreadnode::PRODUCT,
+                prefix: "DREADNODE_",
+                function: "dreadnode-refresh",
+                path: "/api/v1/auth/refresh",
+                has_projects: false,
+                has_passwords: false,
+                status_of_nobody: 401,
+                tenant: |_| Some(dreadnode::tenant()),
+            },
+            Self::Elastic => Facts {
+                name: elastic::PRODUCT,
+                prefix: "ELASTIC_",
+                function: "elastic-refresh",
+                path: "/api/v1/users/auth/_refresh",
+                has_projects: false,
+                has_passwords: true,
+                status_of_nobody: 401,
+                tenant: |_| Some(elastic::tenant()),
+            },
+            Self::Replyke => Facts {
+                name: replyke::PRODUCT,
+                prefix: "REPLYKE_",
+                function: "replyke-refresh",
+                path: "/api/v6/{projectId}/auth/request-new-access-token",
+                has_projects: true,
+                has_passwords: false,
+                status_of_nobody: 200,
+                tenant: replyke::tenant,
+            },
+        }
+    }
+
     /// The product's name in the keyring, and what its tenants begin with.
     #[must_use]
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::Uniqos => uniqos::PRODUCT,
-            Self::Dreadnode => dreadnode::PRODUCT,
-            Self::Elastic => elastic::PRODUCT,
-            Self::Replyke => replyke::PRODUCT,
-        }
+        self.facts().name
     }
 
     /// What the names of its variables begin with.
     #[must_use]
     pub const fn prefix(self) -> &'static str {
-        match self {
-            Self::Uniqos => "UNIQOS_",
-            Self::Dreadnode => "DREADNODE_",
-            Self::Elastic => "ELASTIC_",
-            Self::Replyke => "REPLYKE_",
-        }
+        self.facts().prefix
     }
 
     /// The product of a tenant, if the tool knows it.
@@ -86,62 +135,38 @@ impl Product {
     /// Whether each of its projects is a tenant of its own.
     #[must_use]
     pub const fn has_projects(self) -> bool {
-        match self {
-            Self::Uniqos | Self::Dreadnode | Self::Elastic => false,
-            Self::Replyke => true,
-        }
+        self.facts().has_projects
     }
 
     /// Whether its users may sign in by a password.
     #[must_use]
     pub const fn has_passwords(self) -> bool {
-        match self {
-            Self::Uniqos | Self::Dreadnode | Self::Replyke => false,
-            Self::Elastic => true,
-        }
+        self.facts().has_passwords
     }
 
     /// The tenant of a project, which a product without projects does not look at; none where no project can be called
     /// so.
     #[must_use]
     pub fn tenant(self, project: &str) -> Option<Tenant> {
-        match self {
-            Self::Uniqos => Some(uniqos::tenant()),
-            Self::Dreadnode => Some(dreadnode::tenant()),
-            Self::Elastic => Some(elastic::tenant()),
-            Self::Replyke => replyke::tenant(project),
-        }
+        (self.facts().tenant)(project)
     }
 
     /// The function that answers refreshes.
     #[must_use]
     pub const fn function(self) -> &'static str {
-        match self {
-            Self::Uniqos => "uniqos-refresh",
-            Self::Dreadnode => "dreadnode-refresh",
-            Self::Elastic => "elastic-refresh",
-            Self::Replyke => "replyke-refresh",
-        }
+        self.facts().function
     }
 
     /// The path that it answers at.
     #[must_use]
     pub fn refresh_path(self, project: &str) -> String {
-        match self {
-            Self::Uniqos => "/v1/auth/refresh".to_owned(),
-            Self::Dreadnode => "/api/v1/auth/refresh".to_owned(),
-            Self::Elastic => "/api/v1/users/auth/_refresh".to_owned(),
-            Self::Replyke => format!("/api/v6/{project}{}", replyke::PATH_AFTER_PROJECT),
-        }
+        self.facts().path.replace("{projectId}", project)
     }
 
     /// The status of its answer to a request that presents nothing.
     #[must_use]
     pub const fn status_of_nobody(self) -> u16 {
-        match self {
-            Self::Uniqos | Self::Dreadnode | Self::Elastic => 401,
-            Self::Replyke => 200,
-        }
+        self.facts().status_of_nobody
     }
 }
 

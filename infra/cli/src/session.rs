@@ -5,12 +5,12 @@ use rondo_shared::identity::{FamilyId, OrgKey, Subject};
 use rondo_shared::keyring::KeyringError;
 use rondo_shared::moment::{Moment, Timestamp};
 use rondo_shared::rotation::family::{self, History};
-use rondo_shared::session::{self, Begun, ClientToken, LIVE, NewSession, OpeningPolicy, SessionState, state_of};
+use rondo_shared::session::{self, Begun, ClientToken, LIVE, NewSession, OpeningPolicy, SessionState, Terms, state_of};
 use rondo_shared::store::item::{Cause, Generation, SESSION_MAX, Seal};
 use rondo_shared::store::{Key, Meter, Store as _, keys};
 use rondo_shared::token::TokenAuthority;
 use serde_json::{Value, json};
-use sessions::products::{FirstTokens, Terms};
+use sessions::products::FirstTokens;
 
 use crate::arguments::{FamilyParser, TenantArgument};
 use crate::directory::absent;

@@ -14,8 +14,9 @@ use rondo_shared::keyring::lifecycle::{self, Leaked, Lifetimes, Refused};
 use rondo_shared::keyring::source::REREAD_INTERVAL;
 use rondo_shared::keyring::{KeyringDocument, ProductDocument};
 use rondo_shared::moment::{Moment, Timestamp};
+use rondo_shared::session::Terms;
 use serde_json::json;
-use sessions::products::{self, Terms};
+use sessions::products;
 
 use crate::arguments::TargetArguments;
 use crate::failure::Failure;
