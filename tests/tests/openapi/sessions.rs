@@ -1,13 +1,16 @@
 //! The backends' endpoints, every answer of them.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use ::sessions::{App, configure, handle, response};
 use lambda_http::{Body, Response};
+use rondo_shared::identity::FamilyId;
+use rondo_shared::moment::Timestamp;
 use rondo_shared::store::dynamo::DynamoStore;
-use rondo_shared::store::item::{AccountStatus, ProjectStatus};
+use rondo_shared::store::item::{AccountStatus, Cause, ProjectStatus};
 use rondo_tests::world::moment;
-use rondo_tests::{Fault, T0};
+use rondo_tests::{Fault, T0, secs};
 use serde_json::{Value, json};
 use ulid::Ulid;
 
@@ -31,7 +34,11 @@ fn signed(method: &str, path: &str, body: &str) -> Value {
 }
 
 async fn send(app: &App<DynamoStore>, event: &Value) -> Response<Body> {
-    let (response, _) = handle(app, &moment(T0), &request(event)).await;
+    send_at(app, event, T0).await
+}
+
+async fn send_at(app: &App<DynamoStore>, event: &Value, now: Timestamp) -> Response<Body> {
+    let (response, _) = handle(app, &moment(now), &request(event)).await;
     DOCUMENT.check(event, &response);
     response
 }
@@ -149,4 +156,31 @@ async fn a_body_is_refused_for_its_fields_where_its_schema_refuses_it_and_nowher
         refused += usize::from(!faults.is_empty());
     }
     assert!(refused > 0 && refused < bodies.len(), "{refused} of {} were refused", bodies.len());
+}
+
+#[tokio::test]
+async fn every_state_of_a_session_is_declared_and_no_other() {
+    let stage = Stage::new().await;
+    let app = instance(&stage, &[]);
+    let open = async |token: &str| {
+        let body = json!({"tenant": "uniqos", "user": USER, "client_token": token}).to_string();
+        let opened = ask(&app, "POST", "/sessions", &body, 201).await;
+        opened["session"]["family"].as_str().unwrap().parse::<FamilyId>().unwrap()
+    };
+    for (n, cause) in Cause::ALL.into_iter().enumerate() {
+        stage.seal("uniqos", open(&format!("sealed {n}")).await, cause).await;
+    }
+    let gone = open("gone").await;
+    stage.dynamo.delete(&stage.dynamo.items(&format!("FAMILY#uniqos#{gone}")));
+    open("live").await;
+
+    let over = instance(&stage, &[("SESSIONS_NOT_BEFORE", "2100-01-01T00:00:00Z")]);
+    let list = signed("GET", &format!("/sessions?tenant=uniqos&user={USER}"), "");
+    let mut states = BTreeSet::new();
+    for (app, now) in [(&app, T0), (&over, T0), (&app, secs(89 * 24 * 60 * 60))] {
+        let page = json_of(&send_at(app, &list, now).await);
+        states.extend(page["sessions"].as_array().unwrap().iter().map(|session| session["state"].clone().to_string()));
+    }
+    let declared = &DOCUMENT.json["components"]["schemas"]["Session"]["properties"]["state"]["enum"];
+    assert_eq!(states, declared.as_array().unwrap().iter().map(Value::to_string).collect());
 }

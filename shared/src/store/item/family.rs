@@ -120,7 +120,8 @@ pub enum Cause {
 }
 
 impl Cause {
-    const ALL: [Self; 6] = [
+    /// Every one of them.
+    pub const ALL: [Self; 6] = [
         Self::Reuse,
         Self::UnknownGeneration,
         Self::SignOut,
