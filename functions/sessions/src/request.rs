@@ -142,10 +142,11 @@ enum Route {
 }
 
 impl Route {
-    /// By what follows the last `sessions` in the path; a stage or a base path may stand before it.
+    /// By what follows the first `sessions` in the path; a stage or a base path of another name may stand before it. By the
+    /// last one, whoever is allowed `/sessions/*`, to end sessions, could open one at `/sessions/sessions`.
     fn of(path: &str) -> Option<Self> {
         let names: Vec<&str> = path.split('/').filter(|name| !name.is_empty()).collect();
-        let at = names.iter().rposition(|name| *name == "sessions")?;
+        let at = names.iter().position(|name| *name == "sessions")?;
         match names.get(at + 1..)? {
             [] => Some(Self::Sessions),
             ["revoke"] => Some(Self::Revoke),
@@ -248,9 +249,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_route_is_what_follows_the_last_sessions_of_the_path() {
+    fn a_route_is_what_follows_the_first_sessions_of_the_path() {
         let family = "01JD0000000000000000000000";
-        for before in ["", "/prod", "/sessions", "//base/path"] {
+        for before in ["", "/prod", "//base/path"] {
             let route = |after: &str| Route::of(&format!("{before}/sessions{after}"));
             assert_eq!(route(""), Some(Route::Sessions));
             assert_eq!(route("/"), Some(Route::Sessions));
@@ -258,6 +259,8 @@ mod tests {
             assert_eq!(route(&format!("/{family}")), Some(Route::Session(family.parse().ok())));
             assert_eq!(route("/nothing"), Some(Route::Session(None)));
             assert_eq!(route("/a/b"), None);
+            assert_eq!(route("/sessions"), Some(Route::Session(None)));
+            assert_eq!(route("/sessions/revoke"), None);
         }
         for path in ["", "/", "/session", "/sessionsx"] {
             assert_eq!(Route::of(path), None, "{path}");
