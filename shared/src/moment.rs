@@ -4,12 +4,16 @@
 //! its [`Moment`] names, however long its calls take, and a test hands in any moment that it likes.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use ulid::Ulid;
+
+/// The instants that have a text with four digits for the year, in milliseconds: from 1970 on, as far as jiff goes.
+const TOLD: RangeInclusive<i64> = 0..=253_402_207_199_999;
 
 /// A point in time, in milliseconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -65,10 +69,17 @@ impl Timestamp {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// ISO 8601 in UTC with milliseconds: `2026-11-22T10:00:00.000Z`.
+    /// Whether it is one that [`iso8601`](Self::iso8601) tells as it is: from 1970 on, and before the last day of 9999.
+    #[must_use]
+    pub fn is_told_as_it_is(self) -> bool {
+        TOLD.contains(&self.0)
+    }
+
+    /// ISO 8601 in UTC with milliseconds: `2026-11-22T10:00:00.000Z`. An instant that no clock of ours has, which only an
+    /// item that was written by hand can hold, is told as the nearest that it has.
     #[must_use]
     pub fn iso8601(self) -> String {
-        jiff::Timestamp::from_millisecond(self.0)
+        jiff::Timestamp::from_millisecond(self.0.clamp(*TOLD.start(), *TOLD.end()))
             .map(|at| at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string())
             .unwrap_or_default()
     }
@@ -183,6 +194,14 @@ mod tests {
     #[test]
     fn iso_8601_always_has_milliseconds() {
         assert_eq!(Timestamp::from_secs(1_795_305_600).iso8601(), "2026-11-22T00:00:00.000Z");
+        for (millis, told) in [
+            (i64::MIN, "1970-01-01T00:00:00.000Z"),
+            (-1, "1970-01-01T00:00:00.000Z"),
+            (253_402_207_199_999, "9999-12-30T21:59:59.999Z"),
+            (i64::MAX, "9999-12-30T21:59:59.999Z"),
+        ] {
+            assert_eq!(Timestamp::from_millis(millis).iso8601(), told);
+        }
         assert_eq!(Timestamp::parse("2026-11-22T00:00:00Z"), Some(Timestamp::from_secs(1_795_305_600)));
     }
 

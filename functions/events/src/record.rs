@@ -143,7 +143,7 @@ impl<'a> Record<'a> {
 
 /// Whether it can be written as the schemas have it, with a year of four digits.
 fn tellable(at: Timestamp) -> Result<(), Unreadable> {
-    if at < Timestamp::from_millis(0) || at.iso8601().is_empty() { Err(Unreadable::Time) } else { Ok(()) }
+    if at.is_told_as_it_is() { Ok(()) } else { Err(Unreadable::Time) }
 }
 
 /// Adds an attribute as DynamoDB spells it. Kinds that no item of a family has are left out.

@@ -125,17 +125,17 @@ impl Suspension {
     /// Of a suspension that is active at `now`.
     fn from_json(value: &Value, now: Timestamp) -> Option<Self> {
         let field = |name| value.get(name).filter(|value| !value.is_null());
-        let start_date = field("start_date")?.as_str()?;
-        let end_date = field("end_date").map(|end| end.as_str().unwrap_or_default());
-        let has_begun = Timestamp::parse(start_date)? <= now;
-        let has_ended = match end_date {
-            Some(end) => Timestamp::parse(end)? <= now,
-            None => false,
+        let start = Timestamp::parse(field("start_date")?.as_str()?)?;
+        let end = match field("end_date") {
+            Some(end) => Some(Timestamp::parse(end.as_str()?)?),
+            None => None,
         };
-        (has_begun && !has_ended).then(|| Self {
+        let is_active = start <= now && end.is_none_or(|end| now < end);
+        is_active.then(|| Self {
             reason: field("reason").and_then(Value::as_str).map(str::to_owned),
-            start_date: start_date.to_owned(),
-            end_date: end_date.map(str::to_owned),
+            // Told in one form, whichever of those that `parse` takes they were written in.
+            start_date: start.iso8601(),
+            end_date: end.map(Timestamp::iso8601),
         })
     }
 }
@@ -207,6 +207,14 @@ mod tests {
         ] {
             assert_eq!(is_active(start, end), active, "{start} to {end}");
         }
+    }
+
+    #[test]
+    fn the_times_of_a_suspension_are_shown_in_one_form_however_they_were_written() {
+        let suspensions = json!([{"start_date": "2026-01-01 02:00:00+02", "end_date": "2027-01-01T00:00:00Z"}]);
+        let shown = &shown(&item().json("suspensions", suspensions))["suspensions"][0];
+        assert_eq!(shown["startDate"], "2026-01-01T00:00:00.000Z");
+        assert_eq!(shown["endDate"], "2027-01-01T00:00:00.000Z");
     }
 
     #[test]

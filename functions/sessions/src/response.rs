@@ -8,7 +8,7 @@ use lambda_http::{Body, Response};
 use rondo_shared::identity::{Client, FamilyId};
 use rondo_shared::log::LogLine;
 use rondo_shared::moment::{Moment, Timestamp};
-use rondo_shared::session::{Begun, OpenError, OpenOnceError, Page, SessionState};
+use rondo_shared::session::{Begun, LABEL_MAX_CHARS, OpenError, OpenOnceError, Page, SessionState};
 use rondo_shared::store::item::{ProjectStatus, Seal};
 use rondo_shared::store::{StoreError, Usage};
 use rondo_shared::wire::Reply;
@@ -166,7 +166,7 @@ fn listed(session: &SessionState, now: Timestamp, not_before: Option<Timestamp>)
         "last_used_at": last.as_ref().map(|last| last.minted_at.iso8601()),
         "ip": client.map(Client::ip).filter(|ip| ip != "-"),
         "user_agent": client.map(Client::user_agent).filter(|agent| !agent.is_empty()),
-        "label": entry.label,
+        "label": entry.label.as_ref().map(|label| label.chars().take(LABEL_MAX_CHARS).collect::<String>()),
         "expires_at": entry.session_expires_at.iso8601(),
     })
 }

@@ -184,3 +184,21 @@ async fn every_state_of_a_session_is_declared_and_no_other() {
     let declared = &DOCUMENT.json["components"]["schemas"]["Session"]["properties"]["state"]["enum"];
     assert_eq!(states, declared.as_array().unwrap().iter().map(Value::to_string).collect());
 }
+
+#[tokio::test]
+async fn an_entry_that_was_written_by_hand_is_listed_as_declared() {
+    let stage = Stage::new().await;
+    let app = instance(&stage, &[]);
+    let body = json!({"tenant": "uniqos", "user": USER, "client_token": "one"}).to_string();
+    ask(&app, "POST", "/sessions", &body, 201).await;
+    let mut entries = stage.dynamo.items(&format!("USER#uniqos#{USER}"));
+    entries.retain(|item| item["sk"]["S"].as_str().unwrap().starts_with("SESSION#"));
+    for (at, label) in [(i64::MAX.to_string(), "x".repeat(65)), (i64::MIN.to_string(), "\u{e9}".repeat(200))] {
+        entries[0]["opened_at"] = json!({"N": at});
+        entries[0]["session_expires_at"] = json!({"N": at});
+        entries[0]["label"] = json!({"S": label});
+        stage.dynamo.put(&entries);
+        let page = ask(&app, "GET", &format!("/sessions?tenant=uniqos&user={USER}"), "", 200).await;
+        assert_eq!(page["sessions"][0]["label"].as_str().unwrap().chars().count(), 64);
+    }
+}

@@ -312,14 +312,14 @@ impl Quota {
     /// From the organization's item.
     ///
     /// # Errors
-    /// [`StoreError::Malformed`] where an attribute is missing or of another form.
+    /// [`StoreError::Malformed`] where an attribute is missing or of another form, or a count is below zero.
     pub fn from_item(item: &Item) -> Result<Self, StoreError> {
         let fields = Fields { kind: Self::KIND, item };
         Ok(Self {
-            turns_used: fields.number("turns_used")?,
-            turns_limit: fields.number("turns_limit")?,
-            relationships_used: fields.number("relationships_used")?,
-            relationships_limit: fields.number("relationships_limit")?,
+            turns_used: fields.count("turns_used")?,
+            turns_limit: fields.count("turns_limit")?,
+            relationships_used: fields.count("relationships_used")?,
+            relationships_limit: fields.count("relationships_limit")?,
             resets_at: Timestamp::from_millis(fields.number("resets_at")?),
         })
     }
@@ -403,5 +403,17 @@ mod tests {
         assert!(!format!("{written:?} {item:?}").contains("argon2id"));
         let other = Item::at(Credential::key(&tenant, &subject)).number("password_hash", 5);
         assert!(Credential::from_item(&other).unwrap_err().to_string().contains("password_hash is not text"));
+    }
+
+    #[test]
+    fn a_quota_with_a_count_below_zero_is_malformed() {
+        let (tenant, org) = (Tenant::new("uniqos").unwrap(), OrgKey::new("acme").unwrap());
+        let resets_at = Timestamp::from_secs(1);
+        let quota = Quota { turns_used: 0, turns_limit: 0, relationships_used: 0, relationships_limit: 0, resets_at };
+        let item = quota.to_item(&tenant, &org, "2026-11-01");
+        assert_eq!(Quota::from_item(&item).unwrap(), quota);
+        for name in ["turns_used", "turns_limit", "relationships_used", "relationships_limit"] {
+            assert!(Quota::from_item(&item.clone().number(name, -1)).is_err(), "{name}");
+        }
     }
 }

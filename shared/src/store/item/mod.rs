@@ -149,6 +149,12 @@ impl Fields<'_> {
         }
     }
 
+    /// A number that is not below zero.
+    fn count(&self, name: &str) -> Result<i64, StoreError> {
+        let count = self.number(name)?;
+        if count < 0 { Err(self.malformed(format!("{name} is below zero"))) } else { Ok(count) }
+    }
+
     fn number(&self, name: &str) -> Result<i64, StoreError> {
         self.number_if_any(name)?.ok_or_else(|| self.malformed(format!("{name} is missing")))
     }
