@@ -5,7 +5,7 @@ import time
 import tokens
 from jar import Jar, SetCookie
 from report import equal, hold, together
-from stack import PROJECT, USER
+from stack import PROJECT, USER, time_passes
 from tokens import claims_of, encoded, with_header
 from uniqos import CROSS_SITE, SAME_SITE
 from wire import ISO_8601, JWT, browser_can_call, is_json, no_cookie
@@ -172,9 +172,10 @@ def scenes(world):
         invalid(send(world, cookie=f"{COOKIE}={stale}; {COOKIE}={token}"), "invalid signature", "of two cookies the first")
 
     def expired():
-        settings = {"REPLYKE_IDLE_SECS": "1"}
-        old = world.operator.open(NAME, project=PROJECT, settings=settings)["refresh_token"]
-        time.sleep(max(0, claims_of(old)["exp"] - time.time()) + 0.05)
+        settings = {"REPLYKE_IDLE_SECS": "60"}
+        token = world.operator.open(NAME, project=PROJECT, settings=settings)["refresh_token"]
+        equal(tokens.lifetime_of(token), 60, "the idle time that was set")
+        old = tokens.expired(NAME, token)
         invalid(send(world, with_token(old)), "jwt expired")
         invalid(send(world, cookie=old), "jwt expired")
 
@@ -388,7 +389,7 @@ def tight(world):
             refreshed(send(world, with_token(body)))
 
     def after_window():
-        time.sleep(max(0, rotated_at + int(TIGHT["REPLYKE_GRACE_SECS"]) + 0.5 - time.monotonic()))
+        time_passes(rotated_at + int(TIGHT["REPLYKE_GRACE_SECS"]) + 0.5 - time.monotonic())
         unrecognized(send(world, cookie=start["refresh_token"]), "reused: the session is sealed")
         unrecognized(by_jar(), "sealed: the newest token too")
 

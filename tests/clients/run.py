@@ -19,7 +19,7 @@ import uniqos
 from local import end_when_told
 from proxy import FAULTS, LATE_SECS
 from report import Report, together
-from stack import ROOT, Stack, World
+from stack import ROOT, Stack, World, time_passes
 
 PRODUCTS = [uniqos, dreadnode, elastic, replyke, sessions]
 
@@ -73,7 +73,7 @@ def outages(report, world):
             world.proxy.play("pass")
         each(lambda client: client.after(), f"{what}: afterwards the same token works")
         if fault == "late":
-            time.sleep(max(0, began + LATE_SECS + 1 - time.monotonic()))
+            time_passes(began + LATE_SECS + 1 - time.monotonic())
             each(lambda client: client.after(), f"{what}: and works on when that was done")
 
 

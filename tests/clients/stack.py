@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import subprocess
+import time
 import uuid
 
 from local import ROOT, RONDO, LocalStack
@@ -18,6 +19,12 @@ ORG = "acme"
 PROJECT = "demo"
 # The demo user's password, where users have one.
 PASSWORD = "let-me-in"
+
+
+def time_passes(secs):
+    """The functions are other processes, whose clocks nothing but time moves on: the one wait of the clients' scenes, for a
+    window to be over, and for as long as a limited client is told to wait."""
+    time.sleep(max(0, secs))
 
 
 class Stack(LocalStack):

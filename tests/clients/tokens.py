@@ -80,6 +80,19 @@ def signed_well(product, token, **changes):
     return f"{signed}.{encoded(signature)}"
 
 
+def expired(product, token):
+    """The same token as it would be an hour after its end: no test has to wait for that."""
+    claims = claims_of(token)
+    ago = claims["exp"] - int(time.time()) + 3600
+    return signed_well(product, token, iat=claims["iat"] - ago, exp=claims["exp"] - ago)
+
+
+def lifetime_of(token):
+    """For how many seconds its own claims say that it is good."""
+    claims = claims_of(token)
+    return claims["exp"] - claims["iat"]
+
+
 def nobodys(product, token):
     """Well signed, and of nobody: by what is wrong with it."""
     return {

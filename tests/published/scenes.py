@@ -14,7 +14,7 @@ import urllib.parse
 
 from proxy import Proxy
 from report import Difference, hold, together
-from stack import Backend
+from stack import Backend, time_passes
 from wire import Server
 
 # Where the functions are, and which of the stacks of `run.py` this is.
@@ -81,8 +81,8 @@ def sign_out(tenant, session):
 
 
 def the_window_passes():
-    """The functions are other processes, whose clocks nothing but time moves on: the one wait of these programs."""
-    time.sleep(GRACE_SECS + 0.5)
+    """The one wait of these programs."""
+    time_passes(GRACE_SECS + 0.5)
 
 
 @contextlib.contextmanager
