@@ -21,6 +21,7 @@ help:           ## this menu
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
 
 dev: $(TOOLS)/bin/cargo-lambda ## the local stack: DynamoDB, the functions, a demo session, curl commands (ARGS=--grace-secs=3)
+	@cargo build --locked --bin rondo
 	@$(RONDO) dev $(ARGS)
 
 demo:           ## plays a refresh, two tabs, a lost response and a theft against the running stack

@@ -109,14 +109,9 @@ impl Policy {
     pub fn terms(self) -> Terms {
         let Self { authority, rotation, access, refresh_cookie, access_cookie, .. } = self;
         Terms {
-            name: PRODUCT,
-            has_projects: false,
-            authority,
-            rotation,
-            access,
             refresh_cookie: Some(refresh_cookie),
             access_cookie: Some(access_cookie),
-            access_token_of_user: None,
+            ..Terms::of(PRODUCT, authority, rotation, access)
         }
     }
 

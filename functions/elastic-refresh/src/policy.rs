@@ -100,16 +100,7 @@ impl Policy {
     #[must_use]
     pub fn terms(self) -> Terms {
         let Self { authority, rotation, access, .. } = self;
-        Terms {
-            name: PRODUCT,
-            has_projects: false,
-            authority,
-            rotation,
-            access,
-            refresh_cookie: None,
-            access_cookie: None,
-            access_token_of_user: None,
-        }
+        Terms::of(PRODUCT, authority, rotation, access)
     }
 
     /// The bucket of a refresh: its user's.

@@ -97,14 +97,10 @@ impl Policy {
     pub fn terms(self) -> Terms {
         let Self { authority, rotation, access, cookie, .. } = self;
         Terms {
-            name: PRODUCT,
             has_projects: true,
-            authority,
-            rotation,
-            access,
             refresh_cookie: Some(cookie),
-            access_cookie: None,
             access_token_of_user: Some(access_token_of_user),
+            ..Terms::of(PRODUCT, authority, rotation, access)
         }
     }
 

@@ -108,16 +108,7 @@ impl Policy {
     #[must_use]
     pub fn terms(self) -> Terms {
         let Self { authority, rotation, access, cookie, .. } = self;
-        Terms {
-            name: PRODUCT,
-            has_projects: false,
-            authority,
-            rotation,
-            access,
-            refresh_cookie: Some(cookie),
-            access_cookie: None,
-            access_token_of_user: None,
-        }
+        Terms { refresh_cookie: Some(cookie), ..Terms::of(PRODUCT, authority, rotation, access) }
     }
 
     /// The bucket of a verified request: its organization's, or its user's where the session acts for none.

@@ -36,6 +36,18 @@ pub struct Terms {
 pub type AccessTokenOfUser = fn(&Terms, &Begun, Option<&Item>, &ProductKeys, &Moment) -> Result<String, SigningError>;
 
 impl Terms {
+    /// Those of a product without projects and cookies, whose access tokens say of the user what its session does.
+    #[must_use]
+    pub const fn of(
+        name: &'static str,
+        authority: TokenAuthority,
+        rotation: RotationPolicy,
+        access: AccessPolicy,
+    ) -> Self {
+        let (has_projects, refresh_cookie, access_cookie, access_token_of_user) = (false, None, None, None);
+        Self { name, has_projects, authority, rotation, access, refresh_cookie, access_cookie, access_token_of_user }
+    }
+
     /// How long the product's tokens live at most, of those that each kind of key makes.
     #[must_use]
     pub fn lifetimes(&self) -> Lifetimes {
